@@ -1,0 +1,171 @@
+"""Tasks as uint8 tensors with train, validation, selection and test splits, and seeded mini-batches.
+
+Images stay uint8 where the task lives (device or host); a mini-batch is converted and normalised on the
+device it is used on. Nothing is downloaded: missing data is an error that says how to get it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from trajtransfer.sources import SOURCES, Images
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labelled images: `images` uint8 (n, c, h, w), `labels` int64 (n,), `mean` and `std` float32 (c, 1, 1).
+
+    `mean` and `std` are those of the training images, in units of full brightness.
+    """
+
+    images: Tensor
+    labels: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> Split:
+        """The same images on another device."""
+        return Split(*(x.to(device) for x in (self.images, self.labels, self.mean, self.std)))
+
+    def subset(self, indices: Tensor) -> Split:
+        """The images with these indices, still uint8."""
+        indices = indices.to(self.images.device)
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
+
+    def tensors(self, augmentation: str = "none", generator: torch.Generator | None = None) -> Batch:
+        """All images as normalised float32 (n, c, h, w) with their labels, augmented on request."""
+        images = augment(self.images, augmentation, generator)
+        return (images.float() / 255 - self.mean) / self.std, self.labels
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Consecutive mini-batches of at most `size` images, in the order of the split."""
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            yield replace(self, images=self.images[part], labels=self.labels[part]).tensors()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A classification task. The pool of training images is cut 5 % selection, then 9:1 train and validation.
+
+    The trajectory step is chosen on `selection`, curves are drawn on `validation`, and `test` is the official
+    test set (for MNIST-5k, which has none, every tenth digit). `checksum` identifies the data.
+    """
+
+    name: str
+    classes: int
+    train: Split
+    validation: Split
+    selection: Split
+    test: Split
+    checksum: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape (c, h, w) of an image."""
+        c, h, w = self.train.images.shape[1:]
+        return c, h, w
+
+
+def load_task(
+    name: str,
+    root: Path,
+    *,
+    classes: Sequence[int] | None = None,
+    size: int | None = None,
+    device: torch.device | str = "cpu",
+) -> Task:
+    """Load a task by name (see `sources.SOURCES`) from the folder `root`.
+
+    `classes` keeps these classes only and numbers them from 0; `size` pads small images with black to that
+    side, and is the side to which photographs are resized and cropped. Raises ``ValueError`` for an unknown
+    name or class and `sources.MissingDataError` when the files are not there.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"unknown data set {name!r}; known: {', '.join(sorted(SOURCES))}")
+    pool, test = SOURCES[name](root, size)
+    if classes is not None:
+        pool, test = (_only(part, tuple(classes), name) for part in (pool, test))
+    count = int(pool.labels.max()) + 1
+    order = torch.randperm(len(pool.labels), generator=torch.Generator().manual_seed(0))
+    selected, held_out = len(order) // 20, (len(order) - len(order) // 20) // 10
+    cuts = [selected, held_out, len(order) - selected - held_out]
+    selection, validation, train = (pool.take(indices) for indices in order.split(cuts))
+    statistics = _statistics(train.images)
+    splits = [_split(part, statistics, size, torch.device(device)) for part in (train, validation, selection, test)]
+    return Task(name, count, *splits, checksum=_checksum(pool))
+
+
+def sample(split: Split, size: int, generator: torch.Generator) -> Iterator[Split]:
+    """Endless mini-batches of exactly `size` images, drawn without replacement within each pass.
+
+    Raises ``ValueError`` when `size` is larger than the split.
+    """
+    if not 1 <= size <= len(split):
+        raise ValueError(f"a batch of {size} cannot be drawn from {len(split)} images; choose a batch_size in 1..{len(split)}")
+    while True:
+        order = torch.randperm(len(split), generator=generator)
+        for start in range(0, len(split) - size + 1, size):
+            yield split.subset(order[start : start + size])
+
+
+def augment(images: Tensor, kind: str, generator: torch.Generator | None) -> Tensor:
+    """``"none"``, or ``"crop+flip"``: a random crop after padding by 4 black pixels and a random mirror image."""
+    if kind == "none":
+        return images
+    if kind != "crop+flip":
+        raise ValueError(f"unknown augmentation {kind!r}; known: none, crop+flip")
+    n, _, h, w = images.shape
+    shifts = torch.randint(0, 9, (2, n, 1), generator=generator)
+    mirrored = torch.rand(n, 1, generator=generator) < 0.5
+    rows, columns = shifts[0] + torch.arange(h), shifts[1] + torch.arange(w)
+    columns = torch.where(mirrored, columns.flip(1), columns)
+    rows, columns = rows.to(images.device), columns.to(images.device)
+    padded = F.pad(images, (4, 4, 4, 4))
+    which = torch.arange(n, device=images.device)[:, None, None]
+    return padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+
+
+def _only(part: Images, classes: tuple[int, ...], name: str) -> Images:
+    unknown = set(classes) - set(part.labels.unique().tolist())
+    if unknown:
+        raise ValueError(f"{name} has no classes {sorted(unknown)}")
+    kept = part.take(torch.isin(part.labels, torch.tensor(classes)).nonzero().flatten())
+    renumbered = torch.zeros(max(classes) + 1, dtype=torch.long)
+    renumbered[list(classes)] = torch.arange(len(classes))
+    return Images(kept.images, renumbered[kept.labels])
+
+
+def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation per channel of at most 10,000 images, in units of full brightness."""
+    some = images[:: max(1, len(images) // 10_000)].double() / 255
+    mean, std = some.mean((0, 2, 3)), some.std((0, 2, 3)).clamp_min(1e-3)
+    return mean.float()[:, None, None], std.float()[:, None, None]
+
+
+def _split(part: Images, statistics: tuple[Tensor, Tensor], size: int | None, device: torch.device) -> Split:
+    images = part.images
+    if size is not None and images.shape[-1] < size:
+        margin = size - images.shape[-1]
+        images = F.pad(images, (margin // 2, margin - margin // 2) * 2)
+    return Split(images, part.labels, *statistics).to(device)
+
+
+def _checksum(pool: Images) -> str:
+    """SHA-256 of the labels and of evenly spaced images (all of a small data set), shortened."""
+    digest = hashlib.sha256(pool.labels.numpy().tobytes())
+    step = max(1, pool.images[0].numel() * len(pool.images) // 2**26)
+    digest.update(pool.images[::step].contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,132 @@
+"""Unification of axis labels: which entries of two axes have to move together.
+
+While a network is traced, every axis of every tensor is a tuple of `Piece`, each holding whole `Units`.
+Where two axes meet (an addition, a weight applied to an activation) they are unified as in logic
+programming: a group of units is replaced by another one, by coarser blocks, by several parts, or by
+nothing movable at all ("frozen"). Freezing is always valid, so it is the answer to every conflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+
+class Units:
+    """A group of units that is still being found out; `becomes` is what it was replaced by, if it was."""
+
+    __slots__ = ("becomes", "size")
+
+    def __init__(self, size: int):
+        self.size = size
+        self.becomes: Label | None = None
+
+    def freeze(self) -> None:
+        """Let nothing move these units."""
+        self.becomes = fixed(self.size)
+
+
+class Piece(NamedTuple):
+    """`size` entries of an axis; `block` neighbours belong to one unit; `units` is None where nothing moves."""
+
+    units: Units | None
+    size: int
+    block: int = 1
+
+
+Label = tuple[Piece, ...]
+
+
+def fixed(size: int) -> Label:
+    """The label of an axis that nothing moves."""
+    return (Piece(None, size),)
+
+
+def fresh(size: int, block: int = 1) -> Label:
+    """The label of an axis of `size` entries in blocks of `block` about which nothing is known yet."""
+    return (Piece(Units(size // block), size, block),) if size > block else fixed(size)
+
+
+def resolve(label: Iterable[Piece]) -> Label:
+    """Replace every group of units by what it has become; neighbouring immovable pieces are joined."""
+    pieces = [q for p in label for q in _resolve_piece(p) if q.size]
+    joined: list[Piece] = []
+    for immovable, run in groupby(pieces, key=lambda p: p.units is None):
+        joined += [Piece(None, sum(p.size for p in run))] if immovable else run
+    return tuple(joined)
+
+
+def _resolve_piece(piece: Piece) -> Iterable[Piece]:
+    if piece.units is None or piece.units.becomes is None:
+        return (piece,)
+    return resolve(Piece(q.units, q.size * piece.block, q.block * piece.block) for q in piece.units.becomes)
+
+
+def unify(a: Label, b: Label) -> Label:
+    """Make two axes of the same size move together and return their common label."""
+    while True:
+        a, b = resolve(a), resolve(b)
+        conflict = _first_conflict(a, b)
+        if conflict is None:
+            return a
+        _settle(*conflict)
+
+
+def freeze(label: Label) -> None:
+    """Let nothing move the entries of an axis."""
+    for piece in resolve(label):
+        if piece.units is not None:
+            piece.units.freeze()
+
+
+def movable(label: Label) -> bool:
+    """Whether anything may still move entries of this axis."""
+    return any(piece.units is not None for piece in resolve(label))
+
+
+def split(label: Label, sizes: Sequence[int]) -> list[Label]:
+    """Cut an axis into parts of the given sizes that move independently of each other."""
+    parts = [fresh(size) for size in sizes]
+    unify(label, tuple(piece for part in parts for piece in part))
+    return [resolve(part) for part in parts]
+
+
+def _first_conflict(a: Label, b: Label) -> tuple[Piece, Piece] | None:
+    """The first pair of pieces that start at the same entry and do not agree."""
+    left, right = list(a), list(b)
+    while left and right:
+        p, q = left.pop(0), right.pop(0)
+        if p == q:
+            continue
+        if p.units is None and q.units is None:  # both immovable, of different length: go on behind the shorter
+            longer = left if p.size > q.size else right
+            longer.insert(0, Piece(None, abs(p.size - q.size)))
+            continue
+        return p, q
+    if left or right:
+        raise ValueError(f"axes of {_size(a)} and {_size(b)} entries cannot be unified")
+    return None
+
+
+def _settle(p: Piece, q: Piece) -> None:
+    """Resolve one conflict by replacing at least one group of units."""
+    if p.size < q.size or (p.size == q.size and (p.units is None or q.block < p.block)):
+        p, q = q, p  # now p is the longer, or of the same length, movable and in the finer blocks
+    if p.units is None:  # a longer immovable piece
+        assert q.units is not None
+        q.units.freeze()
+    elif p.size > q.size:
+        cut, rest = divmod(q.size, p.block)
+        if rest or p.units is q.units:
+            p.units.freeze()
+        else:
+            p.units.becomes = fresh(cut) + fresh(p.units.size - cut)
+    elif q.units is None or q.block % p.block:
+        p.units.freeze()
+    else:
+        p.units.becomes = (Piece(q.units, q.size // p.block, q.block // p.block),)
+
+
+def _size(label: Label) -> int:
+    return sum(piece.size for piece in label)

@@ -1,0 +1,76 @@
+"""Loss and accuracy along segments and over planes of weight space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from trajtransfer.objective import Score
+from trajtransfer.params import Params
+
+Evaluate = Callable[[Params], Score]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Scores at `positions` of a segment (0: its start, 1: its end)."""
+
+    positions: tuple[float, ...]
+    scores: tuple[Score, ...]
+
+    @property
+    def barrier(self) -> float:
+        """How far the loss rises above the straight line between its values at both ends; at least 0."""
+        first, last = self.scores[0].loss, self.scores[-1].loss
+        return max(s.loss - (1 - p) * first - p * last for p, s in zip(self.positions, self.scores, strict=True))
+
+
+def segment(start: Params, end: Params, evaluate: Evaluate, positions: Sequence[float] | int = 11) -> Profile:
+    """Scores of ``(1 - p) start + p end``; `positions` are the p, rising from 0 to 1, or how many, evenly spaced."""
+    if isinstance(positions, int):
+        positions = [i / (positions - 1) for i in range(positions)]
+    if len(positions) < 2 or positions[0] != 0 or positions[-1] != 1:
+        raise ValueError(f"positions must run from 0 to 1, got {list(positions)}")
+    direction = end - start
+    return Profile(tuple(positions), tuple(evaluate(start + p * direction) for p in positions))
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Scores over a plane: ``scores[i][j]`` at ``(u[j], v[i])``, in units of distance in weight space.
+
+    `points` are the coordinates of the three points that span the plane.
+    """
+
+    u: tuple[float, ...]
+    v: tuple[float, ...]
+    scores: tuple[tuple[Score, ...], ...]
+    points: tuple[tuple[float, float], ...]
+
+
+def plane(a: Params, b: Params, c: Params, evaluate: Evaluate, *, resolution: int = 11, margin: float = 0.2) -> Plane:
+    """Scores over the plane through three points, with `a` at the origin and `b` on the u axis.
+
+    The grid of ``resolution ** 2`` points covers the triangle and `margin` of its extent around it. Raises
+    ``ValueError`` when the three points lie on a line.
+    """
+    along = b - a
+    width = along.norm()
+    if width == 0:
+        raise ValueError("the points a and b of the plane are the same")
+    u = along * (1 / width)
+    shift = (c - a) @ u
+    across = (c - a) - shift * u
+    height = across.norm()
+    if height <= 1e-6 * width:
+        raise ValueError("the three points lie on a line and span no plane")
+    v = across * (1 / height)
+    us = _grid(min(0, shift), max(width, shift), margin, resolution)
+    vs = _grid(0, height, margin, resolution)
+    scores = tuple(tuple(evaluate(a + x * u + y * v) for x in us) for y in vs)
+    return Plane(us, vs, scores, ((0.0, 0.0), (width, 0.0), (shift, height)))
+
+
+def _grid(low: float, high: float, margin: float, count: int) -> tuple[float, ...]:
+    low, high = low - margin * (high - low), high + margin * (high - low)
+    return tuple(low + (high - low) * i / (count - 1) for i in range(count))

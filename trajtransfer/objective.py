@@ -1,0 +1,118 @@
+"""Loss, accuracy and gradients of a model at any point of weight space, and its running statistics.
+
+A model is only ever read: weights are passed through ``torch.func.functional_call``, and its modes are set on
+a copy that shares its tensors.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from trajtransfer.data import Batch, Split
+from trajtransfer.params import Params, buffers
+
+Loss = Callable[[Any, Tensor], Tensor]
+Data = Split | Batch
+
+
+class Score(NamedTuple):
+    """Mean loss, and accuracy in [0, 1] (NaN where labels are not class indices)."""
+
+    loss: float
+    accuracy: float
+
+
+def evaluate(model: nn.Module, params: Params, data: Data, *, loss: Loss = F.cross_entropy, micro_batch: int = 1000) -> Score:
+    """Loss and accuracy of `model` at `params`, in evaluation mode.
+
+    `data` is a `Split` or a tuple (inputs (n, ...), labels (n,)). `params` may hold buffers too: after an
+    edit of a network with BatchNorm pass ``params | running_statistics(...)``; buffers that are not given are
+    those of `model`.
+    """
+    network = _share(model).eval()
+    total, correct, count = 0.0, 0.0, 0
+    with torch.no_grad():
+        for inputs, labels in _micro_batches(data, micro_batch):
+            outputs = functional_call(network, dict(params), (inputs,))
+            total += float(loss(outputs, labels)) * len(labels)
+            correct += math.nan if labels.is_floating_point() else float((outputs.argmax(1) == labels).sum())
+            count += len(labels)
+    return Score(total / count, correct / count)
+
+
+def gradient(model: nn.Module, params: Params, data: Data, *, loss: Loss = F.cross_entropy, micro_batch: int = 256) -> Params:
+    """The gradient of the mean loss over `data` at `params`.
+
+    Computed over micro-batches of `micro_batch` samples and accumulated, so `data` may be larger than memory
+    allows at once. Dropout is off; BatchNorm normalises each micro-batch by its own statistics, and the
+    running statistics of `model` are neither used nor changed.
+    """
+    network = _share(model).eval()
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.train()
+            module.track_running_stats = False
+    leaves = {name: x.detach().requires_grad_() for name, x in params.items()}
+    total, count = [torch.zeros_like(x) for x in leaves.values()], 0
+    for inputs, labels in _micro_batches(data, micro_batch):
+        value = loss(functional_call(network, leaves, (inputs,)), labels) * len(labels)
+        for sum_, g in zip(total, torch.autograd.grad(value, list(leaves.values()), materialize_grads=True), strict=True):
+            sum_.add_(g)
+        count += len(labels)
+    return Params(dict(zip(leaves, (g.div_(count) for g in total), strict=True)))
+
+
+def paired_gradients(
+    model: nn.Module, batches: Iterator[Data], *, loss: Loss = F.cross_entropy, micro_batch: int = 256
+) -> Callable[[Params, Params], tuple[Params, Params]]:
+    """A function ``(target point, source point) -> (target gradient, source gradient)`` for `transfer`.
+
+    Each call draws the next mini-batch from `batches` and computes both gradients on it (Algorithms 1 and 2).
+    """
+
+    def gradients(target: Params, source: Params) -> tuple[Params, Params]:
+        batch = next(batches)
+        at_target, at_source = (gradient(model, x, batch, loss=loss, micro_batch=micro_batch) for x in (target, source))
+        return at_target, at_source
+
+    return gradients
+
+
+def running_statistics(model: nn.Module, params: Params, data: Data, *, micro_batch: int = 256) -> Params:
+    """All buffers of `model`, with BatchNorm statistics estimated anew at `params` (as in REPAIR).
+
+    Means and variances are cumulative averages over the micro-batches of `data`. `model`, with its own
+    statistics and momentum, is left as it was.
+    """
+    network = copy.deepcopy(model).eval()
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm)]
+    for norm in norms:
+        norm.train()
+        norm.reset_running_stats()
+        norm.momentum = None  # PyTorch's way to ask for a cumulative average
+    if norms:
+        with torch.no_grad():
+            for inputs, _ in _micro_batches(data, micro_batch):
+                functional_call(network, dict(params), (inputs,))
+    return buffers(network)
+
+
+def _share(model: nn.Module) -> nn.Module:
+    """A copy of the modules that shares all tensors with `model`."""
+    return copy.deepcopy(model, {id(x): x for x in (*model.parameters(), *model.buffers())})
+
+
+def _micro_batches(data: Data, size: int) -> Iterator[Batch]:
+    if isinstance(data, Split):
+        return data.batches(size)
+    inputs, labels = data
+    return zip(inputs.split(size), labels.split(size), strict=True)

@@ -1,0 +1,87 @@
+"""Points of weight space: named tensors that behave as one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+class Params(Mapping[str, Tensor]):
+    """Named tensors as one immutable vector: ``x + y``, ``x - y``, ``0.5 * x``, ``x @ y``, ``x | y``.
+
+    ``x @ y`` is the inner product over all tensors, summed in float64 and returned as a Python float.
+    ``x | y`` joins names (``y`` wins), for instance parameters with running statistics. Tensors are never
+    changed in place. Arithmetic between vectors with different names or shapes raises ``ValueError``.
+    """
+
+    __slots__ = ("_tensors",)
+
+    def __init__(self, tensors: Mapping[str, Tensor]):
+        self._tensors = dict(tensors)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def __add__(self, other: Params) -> Params:
+        self._require_same_space(other)
+        return Params({name: x + other[name] for name, x in self.items()})
+
+    def __sub__(self, other: Params) -> Params:
+        self._require_same_space(other)
+        return Params({name: x - other[name] for name, x in self.items()})
+
+    def __mul__(self, scale: float) -> Params:
+        return Params({name: x * scale for name, x in self.items()})
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Params:
+        return self * -1.0
+
+    def __matmul__(self, other: Params) -> float:
+        self._require_same_space(other)
+        # Each tensor is summed in float64: float32 sums over millions of terms lose the small differences
+        # between sweeps that the matching has to see.
+        return float(sum(torch.sum(x.double() * other[name].double()) for name, x in self.items()))
+
+    def __or__(self, other: Params) -> Params:
+        return Params({**self._tensors, **other._tensors})
+
+    def norm(self) -> float:
+        """Euclidean norm, accumulated in float64."""
+        return (self @ self) ** 0.5
+
+    def to(self, *args: object, **kwargs: object) -> Params:
+        """Every tensor through ``Tensor.to``: another device or dtype."""
+        return Params({name: x.to(*args, **kwargs) for name, x in self.items()})  # type: ignore[call-overload]
+
+    def __repr__(self) -> str:
+        count = sum(x.numel() for x in self.values())
+        return f"Params({len(self)} tensors, {count:,} numbers)"
+
+    def _require_same_space(self, other: Params) -> None:
+        if not isinstance(other, Params):
+            raise TypeError(f"expected Params, got {type(other).__name__}; wrap a dict of tensors as Params(tensors)")
+        if self.keys() != other.keys():
+            raise ValueError(f"these points have different tensors: {sorted(self.keys() ^ other.keys())}")
+        for name, x in self.items():
+            if x.shape != other[name].shape:
+                raise ValueError(f"{name!r} has shapes {tuple(x.shape)} and {tuple(other[name].shape)}")
+
+
+def parameters(model: nn.Module) -> Params:
+    """A copy of the trainable state of `model`: its parameters, detached, without buffers."""
+    return Params({name: p.detach().clone() for name, p in model.named_parameters()})
+
+
+def buffers(model: nn.Module) -> Params:
+    """A copy of the buffers of `model`, such as the running statistics of BatchNorm."""
+    return Params({name: b.detach().clone() for name, b in model.named_buffers()})

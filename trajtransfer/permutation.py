@@ -1,0 +1,162 @@
+"""The group of hidden-unit permutations of a network, its specification and its action on weights.
+
+A *group of units* is a set of hidden units that have to move together, e.g. all channels of a residual
+stream. A specification says, for every axis of every tensor, which units its entries belong to; the group
+is the product of the symmetric groups of all groups of units (section 2.2 of the paper, equation 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from trajtransfer.params import Params
+
+
+class Segment(NamedTuple):
+    """`size` consecutive entries of a tensor axis; `block` neighbouring entries belong to one unit.
+
+    `units` names the group of units, or is None for entries that no permutation moves. A segment holds
+    ``size // block`` units. A block above one arises from flattening a feature map (block = height x width).
+    """
+
+    units: str | None
+    size: int
+    block: int = 1
+
+
+Axis = tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class PermutationSpec:
+    """Which units the entries of each tensor axis belong to.
+
+    `sizes` maps a group of units to the number of its units; `axes` maps each parameter or buffer to one
+    `Axis` per tensor axis; `buffers` names the entries of `axes` that are buffers: they are moved by a
+    permutation and ignored by the matching. Raises ``ValueError`` when a segment disagrees with the size of
+    its group, or when a group stands on two axes of one tensor: matching would then be a quadratic
+    assignment problem.
+    """
+
+    sizes: Mapping[str, int]
+    axes: Mapping[str, tuple[Axis, ...]]
+    buffers: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        for name, axes in self.axes.items():
+            seen: dict[str, int] = {}
+            for number, axis in enumerate(axes):
+                for segment in axis:
+                    if segment.units is not None:
+                        self._check(name, number, segment)
+                        if seen.setdefault(segment.units, number) != number:
+                            raise ValueError(
+                                f"units {segment.units!r} stand on axes {seen[segment.units]} and {number} of {name!r}: "
+                                "matching them is a quadratic assignment, which is not supported; "
+                                "leave these units out of the specification"
+                            )
+
+    def _check(self, name: str, number: int, segment: Segment) -> None:
+        size = self.sizes.get(segment.units or "")
+        if size is None:
+            raise ValueError(f"axis {number} of {name!r} names units {segment.units!r}, which have no size")
+        if size * segment.block != segment.size:
+            raise ValueError(
+                f"axis {number} of {name!r}: {segment.size} entries in blocks of {segment.block} are not the "
+                f"{size} units of {segment.units!r}"
+            )
+
+    @cached_property
+    def places(self) -> Mapping[str, tuple[tuple[str, int], ...]]:
+        """Group of units -> the (tensor, axis) places where it acts."""
+        return {
+            units: tuple(
+                (name, number)
+                for name, axes in self.axes.items()
+                for number, axis in enumerate(axes)
+                if any(segment.units == units for segment in axis)
+            )
+            for units in self.sizes
+        }
+
+    def check(self, params: Params) -> None:
+        """Raise ``ValueError`` unless every tensor of `params` is known and has the specified shape."""
+        for name, x in params.items():
+            if name not in self.axes:
+                raise ValueError(f"the specification does not know the tensor {name!r}")
+            shape = tuple(sum(segment.size for segment in axis) for axis in self.axes[name])
+            if shape != tuple(x.shape):
+                raise ValueError(f"{name!r} has shape {tuple(x.shape)}, the specification says {shape}")
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """An element of the group: unit i of ``pi(x)`` is unit ``pi.indices[g][i]`` of ``x``.
+
+    ``(pi @ rho)(x) == pi(rho(x))``, and ``pi.inverse()`` undoes ``pi``. Acts on `Params` holding any subset
+    of the tensors of its specification, parameters and buffers alike; an unknown name raises ``ValueError``.
+    """
+
+    spec: PermutationSpec
+    indices: Mapping[str, Tensor]
+
+    @classmethod
+    def identity(cls, spec: PermutationSpec) -> Permutation:
+        """The permutation that moves nothing."""
+        return cls(spec, {units: torch.arange(size) for units, size in spec.sizes.items()})
+
+    @classmethod
+    def random(cls, spec: PermutationSpec, generator: torch.Generator) -> Permutation:
+        """A uniformly drawn element; `generator` is a CPU generator."""
+        return cls(spec, {units: torch.randperm(size, generator=generator) for units, size in spec.sizes.items()})
+
+    def replace(self, units: str, indices: Tensor) -> Permutation:
+        """This permutation with another factor for one group of units."""
+        return Permutation(self.spec, {**self.indices, units: indices.cpu()})
+
+    def __call__(self, params: Params) -> Params:
+        self.spec.check(params)
+        return Params({name: self.act(name, x) for name, x in params.items()})
+
+    def act(self, name: str, x: Tensor, skip: int | None = None) -> Tensor:
+        """Equation 1 on one tensor: gather the entries of each axis, except the axis `skip`."""
+        for number, axis in enumerate(self.spec.axes[name]):
+            if number != skip and any(segment.units is not None for segment in axis):
+                x = x.index_select(number, self._entries(axis).to(x.device))
+        return x
+
+    def _entries(self, axis: Axis) -> Tensor:
+        """Index of the source entry for every entry of an axis."""
+        pieces, offset = [], 0
+        for units, size, block in axis:
+            if units is None:
+                entries = torch.arange(size)
+            else:
+                entries = (self.indices[units][:, None] * block + torch.arange(block)).flatten()
+            pieces.append(entries + offset)
+            offset += size
+        return torch.cat(pieces)
+
+    def __matmul__(self, other: Permutation) -> Permutation:
+        if self.spec is not other.spec and self.spec != other.spec:
+            raise ValueError("permutations of different specifications do not compose")
+        return Permutation(self.spec, {units: other.indices[units][index] for units, index in self.indices.items()})
+
+    def inverse(self) -> Permutation:
+        """The permutation with ``pi.inverse() @ pi`` the identity."""
+        return Permutation(self.spec, {units: torch.argsort(index) for units, index in self.indices.items()})
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Permutation)
+            and self.spec == other.spec
+            and all(torch.equal(index, other.indices[units]) for units, index in self.indices.items())
+        )
+
+    __hash__ = None  # type: ignore[assignment]

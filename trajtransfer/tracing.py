@@ -1,0 +1,218 @@
+"""The permutation specification of a model, read off its graph (torch.fx) and one run on example inputs.
+
+Every parameter starts with axes about which nothing is known; each operation merges the axes that have to
+move together (`operations`); the axes of inputs and outputs do not move. What is still free at the end are
+the groups of hidden units. An operation without a rule raises `UntraceableError`: a guess could be wrong.
+"""
+
+from __future__ import annotations
+
+import copy
+import operator
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from trajtransfer.labels import Units, fixed, freeze, fresh, resolve
+from trajtransfer.operations import RULES, Call, Traced, Unsupported
+from trajtransfer.params import Params
+from trajtransfer.permutation import Axis, Permutation, PermutationSpec, Segment
+
+Inputs = Tensor | tuple[Tensor, ...]
+
+
+class UntraceableError(ValueError):
+    """A model whose permutation symmetry could not be read off; says which operation, where, and what to do."""
+
+
+def permutation_spec(model: nn.Module, inputs: Inputs) -> PermutationSpec:
+    """Derive which hidden units of `model` may be permuted without changing its function.
+
+    `inputs` is an example mini-batch (one tensor, or a tuple of positional arguments); two examples suffice.
+    The model is copied, set to evaluation and run once on them. Groups of units carry the name of the first
+    layer that produces them. Raises `UntraceableError` for operations it does not understand, control flow
+    that depends on data, and units on two axes of one parameter.
+    """
+    model = copy.deepcopy(model).eval()
+    try:
+        graph = fx.symbolic_trace(model)
+    except Exception as error:  # torch.fx raises many kinds
+        raise UntraceableError(
+            f"torch.fx cannot trace {type(model).__name__}: {error}. Remove control flow that depends on tensor "
+            "values, or write the PermutationSpec by hand"
+        ) from error
+    propagation = _Propagation(graph, model)
+    with torch.no_grad():
+        propagation.run(*_as_tuple(inputs))
+    try:
+        return propagation.spec(model)
+    except ValueError as error:
+        raise UntraceableError(f"{type(model).__name__}: {error}") from error
+
+
+class _Propagation(fx.Interpreter):
+    """Runs the graph on example inputs and labels every axis on the way."""
+
+    def __init__(self, graph: fx.GraphModule, model: nn.Module):
+        super().__init__(graph)
+        self.extra_traceback = False  # our own errors already say where
+        self.names = {id(p): name for name, p in (*model.named_parameters(), *model.named_buffers())}
+        self.parameters = {id(p) for p in model.parameters()}
+        self.weights: dict[str, Traced] = {}
+        self.seen: dict[fx.Node, Any] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        self.seen[n] = self._label(n, value)
+        return value
+
+    def _label(self, node: fx.Node, value: Any) -> Any:
+        """`Traced` for a tensor, a list of them for several, and the value itself for anything else."""
+        if node.op == "placeholder" and isinstance(value, Tensor):
+            return Traced(tuple(value.shape), tuple(map(fixed, value.shape)))
+        if node.op == "get_attr" and isinstance(value, Tensor):
+            return self._used_directly(value)
+        if node.op == "output":
+            fx.node.map_arg(node.args, self._freeze_output)
+            return None
+        several = isinstance(value, tuple | list) and bool(value) and all(isinstance(v, Tensor) for v in value)
+        if not several and not isinstance(value, Tensor):
+            return value
+        if node.target is operator.getitem and isinstance(parts := self.seen[node.args[0]], list):  # type: ignore[index]
+            return parts[node.args[1]]  # type: ignore[index]
+        return self._apply(node, value, several)
+
+    def _apply(self, node: fx.Node, value: Any, several: bool) -> Any:
+        module = self.module.get_submodule(str(node.target)) if node.op == "call_module" else None
+        name = type(module).__name__ if module else getattr(node.target, "__name__", str(node.target)).rstrip("_")
+        shape = tuple(tuple(v.shape) for v in value) if several else tuple(value.shape)
+        args, kwargs = (fx.node.map_arg(a, self.seen.__getitem__) for a in (node.args, node.kwargs))
+        call = Call(args, kwargs, shape, module, lambda attribute: self._weight(getattr(module, attribute, None)))
+        if name not in RULES:
+            raise UntraceableError(self._complaint(node, name, "no rule says how it moves units"))
+        try:
+            axes = RULES[name](call)
+        except (Unsupported, AttributeError, TypeError, AssertionError) as error:
+            raise UntraceableError(self._complaint(node, name, f"it is called with {error}")) from error
+        if several:
+            return [Traced(s, a) for s, a in zip(shape, axes, strict=True)]
+        return Traced(shape, axes)
+
+    def _weight(self, tensor: Tensor | None) -> Traced | None:
+        """The labels of a parameter or buffer, the same at every use, so that shared weights move together."""
+        if tensor is None:
+            return None
+        name = self.names[id(tensor)]
+        if name not in self.weights:
+            self.weights[name] = Traced(tuple(tensor.shape), tuple(map(fresh, tensor.shape)))
+        return self.weights[name]
+
+    def _used_directly(self, tensor: Tensor) -> Traced:
+        weight = self._weight(tensor)
+        assert weight is not None
+        if id(tensor) not in self.parameters:  # a constant table of the model, not a weight
+            for label in weight.axes:
+                freeze(label)
+        return weight
+
+    def _freeze_output(self, node: fx.Node) -> None:
+        traced = self.seen[node]
+        for x in traced if isinstance(traced, list) else [traced]:
+            if isinstance(x, Traced):
+                for label in x.axes:
+                    freeze(label)
+
+    def _complaint(self, node: fx.Node, name: str, reason: str) -> str:
+        stack = node.meta.get("nn_module_stack") or {}
+        place = next(reversed(stack), "") if stack else ""
+        return (
+            f"cannot trace the operation {name!r} (node {node.name!r}{f' in module {place!r}' if place else ''}): {reason}. "
+            "Express it with supported layers, keep it outside the model that is transferred, or write the "
+            "PermutationSpec by hand"
+        )
+
+    def spec(self, model: nn.Module) -> PermutationSpec:
+        """Read the specification off the labels; tensors that were never used do not move."""
+        tensors = dict((*model.named_parameters(), *model.named_buffers()))
+        labels = {n: self.weights[n].axes if n in self.weights else tuple(map(fixed, x.shape)) for n, x in tensors.items()}
+        names: dict[Units, str] = {}
+        for produced_here in (True, False):  # first by the layer whose output axis they are, then by any use
+            for tensor, axes in labels.items():
+                for axis in axes[:1] if produced_here else axes:
+                    _name_units(names, resolve(axis), tensor.rpartition(".")[0] or tensor)
+        axes = {
+            tensor: tuple(
+                tuple(Segment(names[p.units] if p.units else None, p.size, p.block) for p in resolve(axis)) for axis in axes
+            )
+            for tensor, axes in labels.items()
+        }
+        sizes = {name: units.size for units, name in names.items()}
+        return PermutationSpec(sizes, axes, frozenset(name for name, _ in model.named_buffers()))
+
+
+def _name_units(names: dict[Units, str], pieces: Any, layer: str) -> None:
+    new = list(dict.fromkeys(p.units for p in pieces if p.units is not None and p.units not in names))
+    taken = set(names.values())
+    for number, units in enumerate(new):
+        name = layer if len(new) == 1 else f"{layer}[{number}]"
+        while name in taken:
+            name += "'"
+        names[units] = name
+        taken.add(name)
+
+
+def check_invariance(model: nn.Module, spec: PermutationSpec, inputs: Inputs, generator: torch.Generator) -> None:
+    """Raise ``ValueError`` unless ``f(x; pi theta) = f(x; theta)`` in float64 for a random `pi` and random inputs.
+
+    Weights and running statistics are perturbed first, so that ones and zeros of an initialisation hide
+    nothing. `inputs` gives the shapes (integer inputs are used as they are); `generator` is a CPU generator.
+    The error names the first group of units that changes the output and the tensor axes where it acts.
+    """
+    model = copy.deepcopy(model).cpu().double().eval()
+    state = Params({
+        name: _perturbed(name, x, generator) for name, x in (*model.named_parameters(), *model.named_buffers())
+    })
+    examples = tuple(_random_like(x, generator) for x in _as_tuple(inputs))
+    pi = Permutation.random(spec, generator)
+    if not _changed(model, state, pi(state), examples):
+        return
+    for units in spec.sizes:
+        alone = Permutation.identity(spec).replace(units, pi.indices[units])
+        if _changed(model, state, alone(state), examples):
+            places = ", ".join(f"axis {axis} of {name!r}" for name, axis in spec.places[units])
+            raise ValueError(
+                f"permuting the units {units!r} changes the output of {type(model).__name__}: the specification lists "
+                f"{places}; one of these is wrong or one is missing. Correct the specification"
+            )
+    raise ValueError(f"the specification changes the output of {type(model).__name__} for combined permutations")
+
+
+def _changed(model: nn.Module, before: Params, after: Params, inputs: tuple[Tensor, ...]) -> bool:
+    with torch.no_grad():
+        a, b = (_tensors(torch.func.functional_call(model, dict(state), inputs)) for state in (before, after))
+    return any((x - y).abs().max() > 1e-8 * x.abs().max() for x, y in zip(a, b, strict=True))
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    """The tensors of an output that may be a tensor, a sequence or a dictionary of them."""
+    if isinstance(output, Tensor):
+        return [output]
+    return [x for part in (output.values() if isinstance(output, dict) else output) for x in _tensors(part)]
+
+
+def _perturbed(name: str, x: Tensor, generator: torch.Generator) -> Tensor:
+    if not x.is_floating_point():
+        return x.detach()
+    noise = torch.rand(x.shape, generator=generator, dtype=x.dtype)
+    return x.detach() * (0.9 + 0.2 * noise) + 0.01 * noise
+
+
+def _random_like(x: Tensor, generator: torch.Generator) -> Tensor:
+    if not x.is_floating_point():
+        return x.cpu()
+    return torch.randn(x.shape, generator=generator, dtype=torch.float64)
+
+
+def _as_tuple(inputs: Inputs) -> tuple[Tensor, ...]:
+    return inputs if isinstance(inputs, tuple) else (inputs,)

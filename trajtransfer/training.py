@@ -1,0 +1,122 @@
+"""SGD as a generator of checkpoints that can be resumed with the same numbers."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from trajtransfer.data import Split
+from trajtransfer.params import Params, buffers, parameters
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """SGD as the paper uses it.
+
+    `schedule` is ``"constant"`` or ``"cosine"`` (annealed to 0 over the iterations left after a linear warm-up
+    of `warmup_epochs`); `augmentation` is ``"none"`` or ``"crop+flip"``.
+    """
+
+    epochs: int
+    lr: float
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    batch_size: int = 128
+    schedule: str = "constant"
+    warmup_epochs: int = 0
+    augmentation: str = "none"
+
+    def __post_init__(self) -> None:
+        if self.schedule not in ("constant", "cosine"):
+            raise ValueError(f"unknown learning-rate schedule {self.schedule!r}; known: constant, cosine")
+        if self.epochs < 1 or self.lr <= 0 or self.batch_size < 1:
+            raise ValueError(f"epochs, lr and batch_size must be positive: {self}")
+
+    def learning_rate(self, iteration: int, per_epoch: int) -> float:
+        """The learning rate of an iteration (from 0) when an epoch has `per_epoch` iterations."""
+        warmup, total = self.warmup_epochs * per_epoch, self.epochs * per_epoch
+        if iteration < warmup:
+            return self.lr * (iteration + 1) / warmup
+        if self.schedule == "constant":
+            return self.lr
+        return self.lr * 0.5 * (1 + math.cos(math.pi * (iteration - warmup) / (total - warmup)))
+
+
+class Checkpoint(NamedTuple):
+    """The state after `epoch` epochs; `loss` is the mean training loss of the last one."""
+
+    epoch: int
+    params: Params
+    buffers: Params
+    momentum: Params
+    loss: float
+
+
+class DivergedError(ArithmeticError):
+    """A run whose loss is not finite any more, by name and epoch."""
+
+
+def train(
+    model: nn.Module, data: Split, recipe: Recipe, *, seed: int, name: str, start: Checkpoint | None = None
+) -> Iterator[Checkpoint]:
+    """Train a copy of `model` on `data` by cross-entropy and yield a `Checkpoint` after each epoch.
+
+    `seed` draws the order of the images and the augmentation, anew per epoch, so that continuing from the
+    checkpoint `start` gives the numbers of an uninterrupted run. Raises `DivergedError` with the `name` of
+    the run when its loss stops being finite, and ``ValueError`` when a batch is larger than the data.
+    """
+    if recipe.batch_size > len(data):
+        raise ValueError(f"{name}: batch_size={recipe.batch_size} is larger than the training set of {len(data)}")
+    model = copy.deepcopy(model).train()
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    )
+    if start is not None:
+        _restore(model, optimizer, start)
+    for epoch in range(start.epoch if start else 0, recipe.epochs):
+        loss = _epoch(model, optimizer, data, recipe, epoch, torch.Generator().manual_seed(_mix(seed, epoch)))
+        if not math.isfinite(loss):
+            raise DivergedError(f"the run {name!r} diverged in epoch {epoch + 1} (loss {loss}); lower lr={recipe.lr}")
+        yield Checkpoint(epoch + 1, parameters(model), buffers(model), _momentum(model, optimizer), loss)
+
+
+def _epoch(
+    model: nn.Module, optimizer: torch.optim.SGD, data: Split, recipe: Recipe, epoch: int, generator: torch.Generator
+) -> float:
+    """One pass over the data in random order, the last incomplete batch included; returns the mean loss."""
+    batches = torch.randperm(len(data), generator=generator).split(recipe.batch_size)
+    total = torch.zeros((), device=data.labels.device)
+    for number, indices in enumerate(batches):
+        optimizer.param_groups[0]["lr"] = recipe.learning_rate(epoch * len(batches) + number, len(batches))
+        inputs, labels = data.subset(indices).tensors(recipe.augmentation, generator)
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(inputs), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        total += loss.detach() * len(labels)  # stays on the device: no synchronisation per batch
+    return float(total) / len(data)
+
+
+def _momentum(model: nn.Module, optimizer: torch.optim.SGD) -> Params:
+    """The momentum of each parameter that has one (none without momentum, or without a gradient)."""
+    held = {name: optimizer.state[p].get("momentum_buffer") for name, p in model.named_parameters()}
+    return Params({name: m.clone() for name, m in held.items() if m is not None})
+
+
+def _restore(model: nn.Module, optimizer: torch.optim.SGD, checkpoint: Checkpoint) -> None:
+    model.load_state_dict(dict(checkpoint.params | checkpoint.buffers))
+    for name, parameter in model.named_parameters():
+        if name in checkpoint.momentum:
+            optimizer.state[parameter]["momentum_buffer"] = checkpoint.momentum[name].clone()
+
+
+def _mix(seed: int, epoch: int) -> int:
+    """A seed of its own for every epoch of every run."""
+    return seed * 1_000_003 + epoch

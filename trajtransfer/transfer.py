@@ -1,0 +1,99 @@
+"""Naive, Oracle, GMT and FGMT: move a target initialisation along a permuted source trajectory.
+
+All four yield `Step` t = 1..T with the point ``target + pi_t(source[t] - source[0])`` (section 3.1) and
+differ in where the permutation comes from. Nothing here knows networks or data: gradients come from a
+function ``gradients(target_point, source_point)`` that returns both on the same mini-batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+
+from trajtransfer.matching import Matching, Pair, match
+from trajtransfer.params import Params
+from trajtransfer.permutation import Permutation, PermutationSpec
+
+Trajectory = Sequence[Params]
+Gradients = Callable[[Params, Params], Pair]
+
+
+class Step(NamedTuple):
+    """One step of a transferred trajectory.
+
+    `matching` is the solved sub-problem (None for Naive); `gradient_pairs` counts the pairs computed so far.
+    """
+
+    t: int
+    params: Params
+    permutation: Permutation
+    matching: Matching | None = None
+    gradient_pairs: int = 0
+
+
+def moved(source: Trajectory, target: Params, t: int, pi: Permutation) -> Params:
+    """``target + pi(source[t] - source[0])``: the transferred point at step t under `pi`."""
+    return target + pi(source[t] - source[0])
+
+
+def naive(source: Trajectory, target: Params, spec: PermutationSpec) -> Iterator[Step]:
+    """Baseline: no permutation at all, ``target + (source[t] - source[0])``."""
+    pi = Permutation.identity(spec)
+    for t in range(1, len(source)):
+        yield Step(t, moved(source, target, t, pi), pi)
+
+
+def oracle(
+    source: Trajectory,
+    end: Params,
+    target: Params,
+    spec: PermutationSpec,
+    *,
+    generator: torch.Generator | None = None,
+) -> Iterator[Step]:
+    """Baseline that knows the answer: weight matching of ``source[T] - source[0]`` to ``end - target``.
+
+    `end` is the target really trained from `target`; `generator` draws the order of the groups of units.
+    """
+    matching = match([(end - target, source[-1] - source[0])], spec, generator=generator)
+    for t in range(1, len(source)):
+        yield Step(t, moved(source, target, t, matching.permutation), matching.permutation, matching)
+
+
+def gmt(
+    source: Trajectory,
+    target: Params,
+    spec: PermutationSpec,
+    gradients: Gradients,
+    *,
+    generator: torch.Generator | None = None,
+) -> Iterator[Step]:
+    """Gradient Matching along Trajectory (Algorithm 1): T(T+1)/2 gradient pairs.
+
+    Step s computes all s pairs again, on fresh mini-batches, at points moved by the permutation of step s - 1.
+    """
+    pi, count = Permutation.identity(spec), 0
+    for s in range(1, len(source)):
+        pairs = [gradients(moved(source, target, t - 1, pi), source[t - 1]) for t in range(1, s + 1)]
+        matching, count = match(pairs, spec, generator=generator), count + s
+        pi = matching.permutation
+        yield Step(s, moved(source, target, s, pi), pi, matching, count)
+
+
+def fgmt(
+    source: Trajectory,
+    target: Params,
+    spec: PermutationSpec,
+    gradients: Gradients,
+    *,
+    generator: torch.Generator | None = None,
+) -> Iterator[Step]:
+    """Fast Gradient Matching along Trajectory (Algorithm 2): T gradient pairs, earlier ones are cached."""
+    pi, pairs = Permutation.identity(spec), []
+    for t in range(1, len(source)):
+        pairs.append(gradients(moved(source, target, t - 1, pi), source[t - 1]))
+        matching = match(pairs, spec, generator=generator)
+        pi = matching.permutation
+        yield Step(t, moved(source, target, t, pi), pi, matching, t)
