@@ -66,11 +66,11 @@ class Task:
 
     name: str
     classes: int
+    checksum: str
     train: Split
     validation: Split
     selection: Split
     test: Split
-    checksum: str
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -104,8 +104,8 @@ def load_task(
     cuts = [selected, held_out, len(order) - selected - held_out]
     selection, validation, train = (pool.take(indices) for indices in order.split(cuts))
     statistics = _statistics(train.images)
-    splits = [_split(part, statistics, size, torch.device(device)) for part in (train, validation, selection, test)]
-    return Task(name, count, *splits, checksum=_checksum(pool))
+    splits = (_split(part, statistics, size, torch.device(device)) for part in (train, validation, selection, test))
+    return Task(name, count, _checksum(pool), *splits)
 
 
 def sample(split: Split, size: int, generator: torch.Generator) -> Iterator[Split]:

@@ -60,7 +60,14 @@ def _conv8(shape: Shape, classes: int, width: float) -> nn.Module:
         layers += [*_convolution(channels, out), *_convolution(out, out), nn.MaxPool2d(pool)]
         channels = out
     hidden = int(256 * width)
-    head = [nn.Flatten(), nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, classes)]
+    head = [
+        nn.Flatten(),
+        nn.Linear(channels, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, classes),
+    ]
     return nn.Sequential(OrderedDict(features=nn.Sequential(*layers), classifier=nn.Sequential(*head)))
 
 

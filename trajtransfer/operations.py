@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
-from torch import nn
-
 from trajtransfer.labels import Label, fixed, freeze, fresh, movable, resolve, split, unify
 
 
@@ -24,15 +22,16 @@ class Traced(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call: `args` and `kwargs` with tensors as `Traced`, the `result` shape, and access to weights.
+    """One call: `args` and `kwargs` with tensors as `Traced`, the `shape` of the result, and access to weights.
 
-    `weight(name)` is the `Traced` of a parameter or buffer of the called `module`, or None if it has none.
+    `shape` is a tuple of shapes where the result is several tensors; `module` is the called layer, if any;
+    `weight(name)` is the `Traced` of a parameter or buffer of that layer, or None if it has none.
     """
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    shape: tuple[int, ...]
-    module: nn.Module | None
+    shape: tuple[Any, ...]
+    module: Any
     weight: Callable[[str], Traced | None]
 
     def option(self, position: int, name: str, default: Any = None) -> Any:
@@ -79,7 +78,7 @@ def _linear(x: Traced, weight: Traced | None, bias: Traced | None) -> tuple[Labe
 
 @rule("Conv1d", "Conv2d", "Conv3d")
 def _convolution(call: Call) -> tuple[Label, ...]:
-    x, weight, groups = call.args[0], call.weight("weight"), call.module.groups  # type: ignore[union-attr]
+    x, weight, groups = call.args[0], call.weight("weight"), call.module.groups
     assert weight is not None
     _freeze_all(x.axes[2:] + weight.axes[2:])
     channels, outputs = x.axes[1], weight.axes[0]
@@ -118,7 +117,7 @@ def _batch_norm(call: Call) -> tuple[Label, ...]:
 @rule("GroupNorm")
 def _group_norm(call: Call) -> tuple[Label, ...]:
     """Channels move inside their groups, or whole groups trade places, whichever has more elements."""
-    x, groups = call.args[0], call.module.num_groups  # type: ignore[union-attr]
+    x, groups = call.args[0], call.module.num_groups
     size = x.shape[1] // groups
     if math.lgamma(groups + 1) >= groups * math.lgamma(size + 1):
         unify(x.axes[1], fresh(x.shape[1], size))
@@ -179,7 +178,28 @@ def _elementwise(call: Call) -> tuple[Label, ...]:
     return call.args[0].axes
 
 
-@rule(*"add sub mul div truediv iadd isub imul itruediv pow maximum minimum eq ne lt le gt ge".split())
+@rule(
+    *[
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "truediv",
+        "iadd",
+        "isub",
+        "imul",
+        "itruediv",
+        "pow",
+        "maximum",
+        "minimum",
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+    ]
+)
 def _arithmetic(call: Call) -> tuple[Label, ...]:
     """Broadcasting arithmetic: axes that meet move together."""
     tensors = [a for a in call.args[:2] if isinstance(a, Traced)]
@@ -234,17 +254,17 @@ def _concatenation(call: Call) -> tuple[Label, ...]:
 def _parts(call: Call) -> list[tuple[Label, ...]]:
     """Several tensors out; `shape` is then the list of their shapes."""
     x, shapes = call.args[0], call.shape
-    if len(shapes[0]) != len(x.axes):  # type: ignore[arg-type]
+    if len(shapes[0]) != len(x.axes):
         raise Unsupported("removing an axis; use chunk or split")
     dim = call.option(2, "dim", 0) % len(x.axes)
-    parts = split(x.axes[dim], [shape[dim] for shape in shapes])  # type: ignore[index]
+    parts = split(x.axes[dim], [shape[dim] for shape in shapes])
     return [(*x.axes[:dim], part, *x.axes[dim + 1 :]) for part in parts]
 
 
 @rule("GLU", "glu")
 def _gated_linear_unit(call: Call) -> tuple[Label, ...]:
     x = call.args[0]
-    dim = (call.module.dim if call.module is not None else call.option(1, "dim", -1)) % len(x.axes)  # type: ignore[operator]
+    dim = (call.module.dim if call.module is not None else call.option(1, "dim", -1)) % len(x.axes)
     a, b = split(x.axes[dim], [x.shape[dim] // 2] * 2)
     return (*x.axes[:dim], unify(a, b), *x.axes[dim + 1 :])
 

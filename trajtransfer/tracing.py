@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from trajtransfer.labels import Units, fixed, freeze, fresh, resolve
 from trajtransfer.operations import RULES, Call, Traced, Unsupported
 from trajtransfer.params import Params
-from trajtransfer.permutation import Axis, Permutation, PermutationSpec, Segment
+from trajtransfer.permutation import Permutation, PermutationSpec, Segment
 
 Inputs = Tensor | tuple[Tensor, ...]
 
@@ -86,8 +86,9 @@ class _Propagation(fx.Interpreter):
     def _apply(self, node: fx.Node, value: Any, several: bool) -> Any:
         module = self.module.get_submodule(str(node.target)) if node.op == "call_module" else None
         name = type(module).__name__ if module else getattr(node.target, "__name__", str(node.target)).rstrip("_")
-        shape = tuple(tuple(v.shape) for v in value) if several else tuple(value.shape)
-        args, kwargs = (fx.node.map_arg(a, self.seen.__getitem__) for a in (node.args, node.kwargs))
+        shape: tuple[Any, ...] = tuple(tuple(v.shape) for v in value) if several else tuple(value.shape)
+        args: Any = fx.node.map_arg(node.args, self.seen.__getitem__)
+        kwargs: Any = fx.node.map_arg(node.kwargs, self.seen.__getitem__)
         call = Call(args, kwargs, shape, module, lambda attribute: self._weight(getattr(module, attribute, None)))
         if name not in RULES:
             raise UntraceableError(self._complaint(node, name, "no rule says how it moves units"))
@@ -141,14 +142,14 @@ class _Propagation(fx.Interpreter):
             for tensor, axes in labels.items():
                 for axis in axes[:1] if produced_here else axes:
                     _name_units(names, resolve(axis), tensor.rpartition(".")[0] or tensor)
-        axes = {
+        segments = {
             tensor: tuple(
                 tuple(Segment(names[p.units] if p.units else None, p.size, p.block) for p in resolve(axis)) for axis in axes
             )
             for tensor, axes in labels.items()
         }
         sizes = {name: units.size for units, name in names.items()}
-        return PermutationSpec(sizes, axes, frozenset(name for name, _ in model.named_buffers()))
+        return PermutationSpec(sizes, segments, frozenset(name for name, _ in model.named_buffers()))
 
 
 def _name_units(names: dict[Units, str], pieces: Any, layer: str) -> None:
@@ -170,9 +171,7 @@ def check_invariance(model: nn.Module, spec: PermutationSpec, inputs: Inputs, ge
     The error names the first group of units that changes the output and the tensor axes where it acts.
     """
     model = copy.deepcopy(model).cpu().double().eval()
-    state = Params({
-        name: _perturbed(name, x, generator) for name, x in (*model.named_parameters(), *model.named_buffers())
-    })
+    state = Params({name: _perturbed(name, x, generator) for name, x in (*model.named_parameters(), *model.named_buffers())})
     examples = tuple(_random_like(x, generator) for x in _as_tuple(inputs))
     pi = Permutation.random(spec, generator)
     if not _changed(model, state, pi(state), examples):

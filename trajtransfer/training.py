@@ -75,9 +75,7 @@ def train(
     if recipe.batch_size > len(data):
         raise ValueError(f"{name}: batch_size={recipe.batch_size} is larger than the training set of {len(data)}")
     model = copy.deepcopy(model).train()
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-    )
+    optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     if start is not None:
         _restore(model, optimizer, start)
     for epoch in range(start.epoch if start else 0, recipe.epochs):

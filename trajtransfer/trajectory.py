@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import overload
 
 from trajtransfer.params import Params
@@ -17,7 +18,7 @@ class Line(Sequence[Params]):
     """
 
     def __init__(self, start: Params, end: Params, times: Sequence[float]):
-        if len(times) < 2 or times[0] != 0 or times[-1] != 1 or any(b < a for a, b in zip(times, times[1:])):  # noqa: B905
+        if len(times) < 2 or times[0] != 0 or times[-1] != 1 or any(b < a for a, b in pairwise(times)):
             raise ValueError(f"times must rise from 0 to 1, got {list(times)}")
         self.start, self.end, self.times = start, end, tuple(times)
         self._direction = end - start

@@ -1,0 +1,88 @@
+"""Render the book of a folder of results, and write the pages that are generated from records."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trajtransfer.claims import claims_page, runs_page
+from trajtransfer.runner import RunError
+
+RESULTS = "book/published/"
+
+
+def build(root: Path, results: Path) -> Path:
+    """Render ``_build/html`` from the prose in `root` and the executed notebooks in `results`; returns its index.
+
+    The sources are staged in ``_build/source``, so that results of any profile can take the place of the
+    published ones. Warnings are errors. Raises `RunError` when results or pages are missing.
+    """
+    if not (results / "profile.json").exists():
+        raise RunError(f"{results} holds no results (no profile.json); make them with `trajtransfer reproduce`")
+    runs = json.loads((results / "profile.json").read_text())["runs"]
+    source = root / "_build" / "source"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(root / "book", source / "book", ignore=shutil.ignore_patterns("published"))
+    shutil.copytree(results, source / RESULTS, ignore=shutil.ignore_patterns(".*"))
+    write_generated_pages(root, source / RESULTS, runs)
+    shutil.copy(root / "_config.yml", source)
+    toc = _toc(root, runs)
+    (source / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
+    _copy_mathjax(source / "book" / "_static")
+    _render(root, source)
+    index = root / "_build" / "html" / "index.html"
+    absent = [page for page in _pages(toc) if not (index.parent / f"{page}.html").exists()]
+    if absent or not index.exists():
+        raise RunError(f"the book lacks the pages {absent or 'index.html'}")
+    return index
+
+
+def write_generated_pages(root: Path, folder: Path, runs: list[str]) -> None:
+    """``claims.md``, ``runs.md`` and ``origin.md`` from the records in `folder`, for the prose pages to include."""
+    records: dict[str, dict[str, Any]] = {name: json.loads((folder / f"{name}.json").read_text()) for name in runs}
+    claims = yaml.safe_load((root / "book" / "claims.yml").read_text())
+    origin = json.loads((folder / "profile.json").read_text())
+    devices = sorted({r["provenance"]["device"] for r in records.values()})
+    sentence = f"The results in this copy of the book come from the profile `{origin['profile']}` ({origin['description']}), run on: {', '.join(devices)}."
+    pages = {"claims.md": claims_page(claims, records), "runs.md": runs_page(records), "origin.md": sentence + "\n"}
+    for name, text in pages.items():
+        (folder / name).write_text(text)
+
+
+def _toc(root: Path, runs: list[str]) -> dict[str, Any]:
+    """The table of contents with the runs of these results in place of the published ones."""
+    toc: dict[str, Any] = yaml.safe_load((root / "_toc.yml").read_text())
+    for part in toc["parts"]:
+        if any(c["file"].startswith(RESULTS) for c in part["chapters"]):
+            part["chapters"] = [{"file": RESULTS + name} for name in runs]
+    return toc
+
+
+def _pages(toc: dict[str, Any]) -> list[str]:
+    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+
+
+def _copy_mathjax(static: Path) -> None:
+    """The single-file build of MathJax (SVG output needs no fonts), so that the book shows mathematics offline."""
+    package = find_spec("mathjax")
+    if package is None or package.origin is None:
+        raise RunError("MathJax is not installed; run `make env`")
+    static.mkdir(exist_ok=True)
+    shutil.copy(Path(package.origin).parent / "static" / "mathjax" / "es5" / "tex-svg.js", static / "mathjax.js")
+
+
+def _render(root: Path, source: Path) -> None:
+    """Run Jupyter Book; its output is shown only when it fails."""
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(source)]
+    command += ["--path-output", str(root), "-W", "-n", "--keep-going"]
+    shutil.rmtree(root / "_build" / "html", ignore_errors=True)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RunError(f"the book was not built:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")

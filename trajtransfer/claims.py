@@ -1,0 +1,139 @@
+"""Claims: measures of the curves, criteria fixed before the run, and verdicts computed from the two.
+
+The same function turns the paper's reported curves and our own into measures, so both columns of the claims
+page mean the same thing.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trajtransfer.records import markdown_table, reported
+
+Curves = Mapping[str, Sequence[Sequence[float]]]
+
+
+def curves_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[list[float]]]:
+    """Tidy rows of a transfer as method -> one accuracy curve over t = 1..T per seed pair."""
+    curves: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        curves.setdefault(row["method"], {}).setdefault(row["pair"], []).append(row["accuracy"])
+    return {method: list(by_pair.values()) for method, by_pair in curves.items()}
+
+
+def reported_curves(panel: str) -> dict[str, list[list[float]]]:
+    """The paper's mean curves of a panel as method -> [accuracy curve], accuracies in [0, 1]."""
+    return {c["label"].lower(): [[y / 100 for y in c["mean"]]] for c in reported()[panel]["curves"]}
+
+
+def transfer_measures(curves: Curves) -> dict[str, list[float]]:
+    """What the claims about Figure 5 speak of, one value per curve; differences are in accuracy.
+
+    Of each method: its first, final and best accuracy, its rise from first to final and its fall from best to
+    final; of each method against a baseline: the differences at the first, best and final steps.
+    """
+    measures: dict[str, list[float]] = {}
+    for method, ours in curves.items():
+        first, final, peak = ([f(c) for c in ours] for f in (lambda c: c[0], lambda c: c[-1], max))
+        measures |= {f"{method}-first": first, f"{method}-final": final, f"{method}-peak": peak}
+        measures |= {f"{method}-rise": _minus(final, first), f"{method}-fall": _minus(peak, final)}
+        for baseline in curves:
+            if baseline != method:
+                theirs = curves[baseline]
+                measures[f"{method}-first-minus-{baseline}"] = _minus(first, [c[0] for c in theirs])
+                measures[f"{method}-peak-minus-{baseline}"] = _minus(peak, [max(c) for c in theirs])
+                measures[f"{method}-final-minus-{baseline}"] = _minus(final, [c[-1] for c in theirs])
+    return measures
+
+
+def verdict(claim: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> str:
+    """``holds`` when the mean of every check meets its criterion, ``fails`` when one does not.
+
+    ``not run here`` when a record is missing; ``chapter to come`` when the claim has no checks yet.
+    """
+    checks = claim.get("checks") or []
+    if not checks:
+        return "chapter to come"
+    values = [_values(check, records) for check in checks]
+    if any(v is None for v in values):
+        return "not run here"
+    return "holds" if all(_met(c, v) for c, v in zip(checks, values, strict=True) if v) else "**fails**"
+
+
+def claims_page(claims: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> str:
+    """Two Markdown tables: a verdict per claim, and the checks behind them with the paper's value and ours."""
+    summary = [{"": c["id"], "claim": c["claim"], "paper": c["where"], "verdict": verdict(c, records)} for c in claims]
+    checks = [
+        {
+            "": claim["id"],
+            "measure": check["says"],
+            "paper": _reported_value(check),
+            "ours (mean ± std, n)": _summary(values),
+            "data": _data(records[check["record"]]),
+            "criterion": _criterion(check),
+            "met": "yes" if _met(check, values) else "**no**",
+        }
+        for claim in claims
+        for check in claim.get("checks") or []
+        if (values := _values(check, records))
+    ]
+    return f"{markdown_table(summary)}\n\n## The checks behind the verdicts\n\n{markdown_table(checks)}\n"
+
+
+def runs_page(records: Mapping[str, Mapping[str, Any]]) -> str:
+    """One Markdown table over all runs: parameters, code, machine and time."""
+    rows = []
+    for name, record in records.items():
+        origin = record["provenance"]
+        rows.append({
+            "run": name,
+            "profile": origin["profile"],
+            "parameters": ", ".join(f"{k} = {v}" for k, v in origin["parameters"].items()),
+            "data": ", ".join(f"{k} ({v})" for k, v in origin["data"].items()),
+            "commit": origin["commit"],
+            "device": origin["device"],
+            "torch": origin["versions"]["torch"],
+            "seconds": round(sum(origin["seconds"].values())),
+        })  # fmt: skip
+    return markdown_table(rows) + "\n"
+
+
+def _minus(a: Sequence[float], b: Sequence[float]) -> list[float]:
+    return [x - y for x, y in zip(a, b, strict=True)]
+
+
+def _values(check: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> list[float] | None:
+    record = records.get(check["record"])
+    if record is None:
+        return None
+    if check["measure"] not in record["measures"]:
+        raise ValueError(f"claims.yml asks the record {check['record']!r} for an unknown measure {check['measure']!r}")
+    values: list[float] = record["measures"][check["measure"]]
+    return values
+
+
+def _met(check: Mapping[str, Any], values: Sequence[float]) -> bool:
+    mean = statistics.fmean(values)
+    return mean >= check["at_least"] if "at_least" in check else mean <= check["at_most"]
+
+
+def _criterion(check: Mapping[str, Any]) -> str:
+    return f"≥ {check['at_least']:g}" if "at_least" in check else f"≤ {check['at_most']:g}"
+
+
+def _summary(values: Sequence[float]) -> str:
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.3f}{spread}, n = {len(values)}"
+
+
+def _reported_value(check: Mapping[str, Any]) -> str:
+    if "panel" not in check:
+        return "–"
+    value = transfer_measures(reported_curves(check["panel"]))[check["measure"]][0]
+    return f"{value:.3f} (Fig. {check['panel']})"
+
+
+def _data(record: Mapping[str, Any]) -> str:
+    return ", ".join(record["provenance"]["data"])

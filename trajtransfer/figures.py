@@ -1,0 +1,116 @@
+"""One function per kind of figure. Each draws rows of a record on an `Axes` and returns nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from trajtransfer.claims import Curves
+from trajtransfer.landscape import Profile
+
+# Colour-blind safe (Wong 2011); each method has its marker too, so that colour is never the only cue.
+STYLES: dict[str, dict[str, Any]] = {
+    "naive": {"color": "#999999", "marker": "x", "label": "Naive"},
+    "oracle": {"color": "#000000", "marker": "s", "label": "Oracle"},
+    "gmt": {"color": "#0072B2", "marker": "o", "label": "GMT"},
+    "fgmt": {"color": "#D55E00", "marker": "^", "label": "FGMT"},
+}
+Rows = Sequence[Mapping[str, Any]]
+
+
+def accuracy_curves(ax: Axes, curves: Curves, standard: Mapping[int, float] | None = None) -> None:
+    """Accuracy (%) per trajectory step: mean over pairs with a band of one standard deviation (Figure 5).
+
+    `curves` maps a method to one accuracy curve in [0, 1] per pair; `standard` maps numbers of epochs to the
+    accuracy of standard training after them, drawn as dotted lines.
+    """
+    for method, by_pair in curves.items():
+        values = 100 * np.array(by_pair)
+        steps, mean = np.arange(1, values.shape[1] + 1), values.mean(0)
+        ax.plot(steps, mean, markersize=4, **STYLES[method])
+        if len(values) > 1:
+            spread = values.std(0, ddof=1)
+            ax.fill_between(steps, mean - spread, mean + spread, color=STYLES[method]["color"], alpha=0.2, lw=0)
+    for epochs, accuracy in (standard or {}).items():
+        ax.axhline(100 * accuracy, ls=":", lw=1, color="#555555")
+        ax.annotate(f"{epochs} epochs", (1, 100 * accuracy), xycoords=("axes fraction", "data"), fontsize=7, va="center")
+    ax.set(xlabel="trajectory step t", ylabel="validation accuracy (%)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(fontsize=8)
+
+
+def loss_profiles(ax: Axes, profiles: Mapping[str, Profile]) -> None:
+    """Loss along segments of weight space, one line per labelled profile."""
+    for (label, profile), marker in zip(profiles.items(), "osx^", strict=False):
+        ax.plot(profile.positions, [s.loss for s in profile.scores], marker=marker, markersize=4, label=label)
+    ax.set(xlabel="position on the segment (0: start, 1: end)", ylabel="validation loss (nats)")
+    ax.legend(fontsize=8)
+
+
+def per_step(ax: Axes, rows: Rows, column: str, ylabel: str) -> None:
+    """One column of rows against the trajectory step, one line per method."""
+    for method in dict.fromkeys(row["method"] for row in rows):
+        mine = [row for row in rows if row["method"] == method]
+        ax.plot([row["t"] for row in mine], [row[column] for row in mine], markersize=4, **STYLES[method])
+    ax.set(xlabel="trajectory step t", ylabel=ylabel)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(fontsize=8)
+
+
+def drift(ax: Axes, rows: Rows, control: float) -> None:
+    """Relative drift between successive steps s of the transferred points t, with the value of a random permutation."""
+    times = sorted({row["t"] for row in rows})
+    for t in times:
+        mine = [row for row in rows if row["t"] == t]
+        shade = 0.15 + 0.7 * (t - 1) / max(1, len(times) - 1)
+        ax.plot(
+            [r["s"] for r in mine],
+            [r["drift"] for r in mine],
+            marker="o",
+            markersize=4,
+            color=(0, 0.45 * shade, shade),
+            label=f"t = {t}",
+        )
+    ax.axhline(control, ls="--", color="#999999", label="random permutation")
+    ax.set(xlabel="step s of the algorithm", ylabel="relative drift since step s − 1", ylim=(0, None))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(fontsize=8, ncols=2)
+
+
+def trajectories(ax: Axes, rows: Rows) -> None:
+    """Trajectories projected on a plane of weight space; rows hold trajectory, t, u and v (Figure 2)."""
+    for name, marker in zip(dict.fromkeys(row["trajectory"] for row in rows), "osx^", strict=False):
+        mine = [row for row in rows if row["trajectory"] == name]
+        (line,) = ax.plot([r["u"] for r in mine], [r["v"] for r in mine], marker=marker, markersize=4, label=name)
+        ax.annotate(
+            "t = 0", (mine[0]["u"], mine[0]["v"]), xytext=(4, 4), textcoords="offset points", fontsize=7, color=line.get_color()
+        )
+    ax.set(xlabel="first axis (distance in weight space)", ylabel="second axis (same unit)")
+    ax.legend(fontsize=8)
+
+
+def network_diagram(ax: Axes, incoming: np.ndarray, outgoing: np.ndarray, colours: Sequence[int], title: str) -> None:
+    """A small network with one hidden layer, hidden units coloured by identity (Figure 1).
+
+    `incoming` (hidden, inputs) and `outgoing` (outputs, hidden) are weights: width of a line for size, solid
+    for positive and dashed for negative ones. `colours` numbers the hidden units.
+    """
+    layers = [np.linspace(0, 1, n) if n > 1 else np.array([0.5]) for n in (incoming.shape[1], len(colours), outgoing.shape[0])]
+    palette = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999"]
+    for x, weights in enumerate((incoming, outgoing)):
+        scale = 3 / np.abs(weights).max()
+        for (to, origin), w in np.ndenumerate(weights):
+            hidden = to if x == 0 else origin
+            ax.plot([x, x + 1], [layers[x][origin], layers[x + 1][to]], lw=scale * abs(w), ls="-" if w > 0 else "--",
+                    color=palette[colours[hidden] % len(palette)], alpha=0.7, zorder=1)  # fmt: skip
+    for x, positions in enumerate(layers):
+        faces = [palette[c % len(palette)] for c in colours] if x == 1 else ["white"] * len(positions)
+        ax.scatter([x] * len(positions), positions, s=180, c=faces, edgecolors="black", zorder=2)
+    for position, c in zip(layers[1], colours, strict=True):
+        ax.annotate(str(c + 1), (1, position), ha="center", va="center", fontsize=8, zorder=3)
+    ax.set_title(title, fontsize=10)
+    ax.set_axis_off()

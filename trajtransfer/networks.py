@@ -1,0 +1,144 @@
+"""Trained networks by setting and seed: cached under readable names, written atomically, resumed after a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+from tqdm import tqdm
+
+from trajtransfer import models
+from trajtransfer.data import Task, load_task
+from trajtransfer.objective import evaluate
+from trajtransfer.params import Params, parameters
+from trajtransfer.settings import Setting
+from trajtransfer.training import Checkpoint, train
+
+
+class CheckpointError(OSError):
+    """A cached network that cannot be read."""
+
+
+class Network(NamedTuple):
+    """A training run: its `model` (structure only), both ends, final buffers, and one history row per epoch."""
+
+    model: nn.Module
+    start: Params
+    end: Params
+    buffers: Params
+    history: list[dict[str, float]]
+
+
+def home() -> Path:
+    """The root of the project: ``TRAJTRANSFER_HOME``, or the nearest folder above with a ``_toc.yml``, or this one."""
+    if "TRAJTRANSFER_HOME" in os.environ:
+        return Path(os.environ["TRAJTRANSFER_HOME"])
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "_toc.yml").exists()), here)
+
+
+def select_device(name: str = "auto") -> torch.device:
+    """``"auto"`` (CUDA when there), or a device by name; makes PyTorch deterministic on it.
+
+    Raises ``ValueError`` when the device is not there: nothing falls back silently.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.zeros((), device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {name!r} is not available: {str(error).splitlines()[0]}. Use --device cpu") from error
+
+
+@lru_cache(maxsize=4)
+def task(dataset: str, classes: tuple[int, ...] | None, size: int | None, device: str) -> Task:
+    """A task from ``TRAJTRANSFER_DATA`` (default: the folder ``data`` of the project), kept in memory."""
+    root = Path(os.environ.get("TRAJTRANSFER_DATA", home() / "data"))
+    return load_task(dataset, root, classes=classes, size=size, device=device)
+
+
+def task_of(setting: Setting, device: str = "cpu") -> Task:
+    """The task that a setting is trained on."""
+    return task(setting.dataset, setting.classes, setting.size, str(device))
+
+
+def network(setting: Setting, seed: int, device: str = "cpu") -> Network:
+    """The network of a setting and a seed, trained now unless it is cached under ``runs/networks``.
+
+    A killed training run continues from its last epoch. Raises `CheckpointError` for an unreadable file.
+    """
+    data = task_of(setting, device)
+    model = _initialised(setting, seed, data, device)
+    start, folder = parameters(model), _folder(setting, seed, data)
+    checkpoint, history = _load(folder / "checkpoint.safetensors", device)
+    if checkpoint is None or checkpoint.epoch < setting.recipe.epochs:
+        _write_json(folder / "network.json", {"setting": setting.training(), "seed": seed, "data": data.checksum})
+        run = train(model, data.train, setting.recipe, seed=seed, name=folder.name, start=checkpoint)
+        bar = tqdm(run, desc=f"training {folder.name}", total=setting.recipe.epochs, initial=len(history), leave=False)
+        clock = time.perf_counter()
+        for checkpoint in bar:
+            seconds = time.perf_counter() - clock
+            score = evaluate(model, checkpoint.params | checkpoint.buffers, data.validation)
+            history.append({"epoch": checkpoint.epoch, "loss": checkpoint.loss, "accuracy": score.accuracy, "seconds": seconds})
+            _save(folder / "checkpoint.safetensors", checkpoint, history)
+            clock = time.perf_counter()
+    assert checkpoint is not None
+    return Network(model, start, checkpoint.params, checkpoint.buffers, history)
+
+
+def _initialised(setting: Setting, seed: int, data: Task, device: str) -> nn.Module:
+    """The network of a seed before training: freshly drawn, or pre-trained under a head of its own."""
+    if setting.pretrained is None:
+        return models.build(setting.architecture, data.shape, data.classes, setting.width, seed).to(device)
+    parent = network(setting.pretrained, seed, device)
+    parent.model.load_state_dict(dict(parent.end | parent.buffers))
+    return models.reset_head(parent.model, data.classes, seed).to(device)
+
+
+def _folder(setting: Setting, seed: int, data: Task) -> Path:
+    """A readable name with a short hash of everything that decides the result."""
+    identity = json.dumps([setting.training(), seed, data.checksum], sort_keys=True)
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    return home() / "runs" / "networks" / f"{setting.name}-w{setting.width:g}-e{setting.recipe.epochs}-seed{seed}-{digest}"
+
+
+def _save(path: Path, checkpoint: Checkpoint, history: list[dict[str, float]]) -> None:
+    parts = {"params": checkpoint.params, "buffers": checkpoint.buffers, "momentum": checkpoint.momentum}
+    tensors = {f"{part}/{name}": x.contiguous() for part, params in parts.items() for name, x in params.items()}
+    partial_path = path.with_suffix(".partial")
+    save_file(tensors, partial_path, metadata={"epoch": str(checkpoint.epoch), "history": json.dumps(history)})
+    os.replace(partial_path, path)
+
+
+def _load(path: Path, device: str) -> tuple[Checkpoint | None, list[dict[str, float]]]:
+    if not path.exists():
+        return None, []
+    try:
+        with safe_open(path, framework="pt", device=device) as file:
+            metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        history = json.loads(metadata["history"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged or truncated ({error}); delete it and run again to train it anew") from error
+    params, buffers, momentum = (
+        Params({key.removeprefix(part): x for key, x in tensors.items() if key.startswith(part)})
+        for part in ("params/", "buffers/", "momentum/")
+    )
+    return Checkpoint(int(metadata["epoch"]), params, buffers, momentum, history[-1]["loss"]), history
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial_path = path.with_suffix(".partial")
+    partial_path.write_text(json.dumps(content, indent=1))
+    os.replace(partial_path, path)

@@ -1,0 +1,135 @@
+"""Records: the numbers of an executed notebook with where they come from, and the numbers the paper reports."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+
+Row = Mapping[str, Any]
+
+
+class Record:
+    """The numbers of one executed notebook, written beside it as ``NAME.json`` and one CSV file per table.
+
+    `parameters` are those of the notebook; `tables` hold tidy rows, `measures` the values that claims are
+    decided by, one per seed pair. Nothing is written before `save`, and then atomically.
+    """
+
+    def __init__(self, name: str, device: object, **parameters: Any):
+        self.name = name
+        self.parameters = parameters
+        self.device = str(device)
+        self.data: dict[str, str] = {}
+        self.tables: dict[str, list[dict[str, Any]]] = {}
+        self.measures: dict[str, list[float]] = {}
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the wall-clock time of a block to the record."""
+        clock = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - clock, 3)
+
+    def table(self, name: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Keep tidy rows under a name, and return them."""
+        self.tables[name] = [dict(row) for row in rows]
+        return self.tables[name]
+
+    def measure(self, name: str, values: Sequence[float] | float, text: str = "{:.1%}") -> None:
+        """Keep the values of a measure (one per seed pair) and make their mean quotable as ``NAME-measure``.
+
+        Prose quotes it by ``{glue:text}``; `text` is the format of the mean.
+        """
+        from myst_nb import glue  # only an executed notebook has a display to glue to
+
+        self.measures[name] = [float(v) for v in ([values] if isinstance(values, int | float) else values)]
+        glue(f"{self.name}-{name}", _Text(text.format(statistics.fmean(self.measures[name]))), display=False)
+
+    def provenance(self) -> dict[str, Any]:
+        """Where the numbers come from: code, parameters, data, machine, time."""
+        return {
+            "commit": _commit(),
+            "profile": os.environ.get("TRAJTRANSFER_PROFILE", "none"),
+            "parameters": self.parameters,
+            "data": self.data,
+            "device": torch.cuda.get_device_name() if "cuda" in self.device else f"{self.device} ({os.cpu_count()} cores)",
+            "versions": {"python": platform.python_version()}
+            | {p: version(p) for p in ("trajtransfer", "torch", "torchvision", "scipy", "numpy")},
+            "seconds": self.seconds,
+        }
+
+    def save(self, folder: Path | str = ".") -> None:
+        """Write the record into `folder`."""
+        content = {"name": self.name, "provenance": self.provenance(), "measures": self.measures, "tables": self.tables}
+        _write(Path(folder) / f"{self.name}.json", json.dumps(content, indent=1) + "\n")
+        for name, rows in self.tables.items():
+            text = io.StringIO()
+            writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+            _write(Path(folder) / f"{self.name}-{name}.csv", text.getvalue())
+
+
+class _Text(str):
+    """A string that is shown without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+@lru_cache
+def reported() -> dict[str, Any]:
+    """The curves of the paper's figures by panel (``"5a"``), digitised from its vector graphics."""
+    content: dict[str, Any] = json.loads(files("trajtransfer").joinpath("reported_curves.json").read_text())
+    return content
+
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """Rows as a Markdown table; floats are rounded to three decimals."""
+    columns = list(rows[0])
+    lines = [columns, ["---"] * len(columns), *([_cell(row[c]) for c in columns] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+@lru_cache
+def _commit() -> str:
+    """The commit of the code that runs, marked when files differ from it; "unknown" outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + ("-modified" if git("status", "--porcelain", "--", "..") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_suffix(path.suffix + ".partial")
+    partial.write_text(text)
+    os.replace(partial, path)

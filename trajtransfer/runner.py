@@ -1,0 +1,166 @@
+"""Execute notebooks with checked parameters, and put the results in place only when they are complete."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nbformat
+import papermill
+import yaml
+from papermill.exceptions import PapermillExecutionError
+
+KINDS = {"int": int, "float": float, "str": str, "bool": bool}
+WORDS = {"true": True, "false": False}
+
+
+class RunError(Exception):
+    """A run that was refused or failed, with the reason and what to do."""
+
+
+class Parameter(NamedTuple):
+    """A parameter of a notebook: its `type` is one of int, float, str and bool."""
+
+    name: str
+    type: str
+    default: Any
+    help: str
+
+
+def notebooks(root: Path) -> list[Path]:
+    """The notebooks of the project at `root`, by name. Raises `RunError` outside a checkout."""
+    found = sorted((root / "notebooks").glob("*.ipynb"))
+    if not found:
+        raise RunError(f"there are no notebooks in {root / 'notebooks'}; run this inside a checkout of trajtransfer")
+    return found
+
+
+def parameters(path: Path) -> dict[str, Parameter]:
+    """The typed parameters of a notebook, without `record`, which the runner sets itself."""
+    inferred = papermill.inspect_notebook(str(path))
+    return {
+        name: Parameter(name, p["inferred_type_name"], ast.literal_eval(p["default"]), p["help"])
+        for name, p in inferred.items()
+        if name != "record"
+    }
+
+
+def parse_assignment(text: str) -> tuple[str, str]:
+    """``NAME=VALUE`` in two. Raises `RunError` without an equals sign."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise RunError(f"-p {text}: expected NAME=VALUE")
+    return name.strip(), value.strip()
+
+
+def check(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters converted to their types. Raises `RunError` naming an unknown parameter or an unfit value."""
+    known = parameters(path)
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise RunError(f"{path.stem} has no parameter {', '.join(map(repr, unknown))}; it has: {', '.join(known)}")
+    return {name: _convert(path.stem, known[name], value) for name, value in given.items()}
+
+
+def _convert(notebook: str, parameter: Parameter, value: Any) -> Any:
+    kind = KINDS[parameter.type]
+    try:
+        if kind is bool:
+            return value if isinstance(value, bool) else WORDS[str(value).lower()]
+        if kind is int and isinstance(value, float):
+            raise ValueError
+        return kind(value)
+    except (ValueError, KeyError) as error:
+        raise RunError(
+            f"{notebook}: {parameter.name}={value!r} is not of type {parameter.type} (default: {parameter.default!r})"
+        ) from error
+
+
+def run(root: Path, notebook: str, given: Mapping[str, Any], output: Path, *, name: str, profile: str) -> Path:
+    """Execute a notebook into ``output/NAME.ipynb`` with its record (JSON, CSV) beside it.
+
+    Everything is made in a temporary folder and moved when complete: a failed or interrupted run leaves
+    earlier results as they were. Raises `RunError` for bad input and for an error inside the notebook.
+    """
+    path = root / "notebooks" / f"{notebook}.ipynb"
+    if path not in notebooks(root):
+        raise RunError(f"unknown notebook {notebook!r}; known: {', '.join(p.stem for p in notebooks(root))}")
+    values = check(path, given) | {"record": name}
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output, prefix=f".{name}-") as work:
+        executed = Path(work) / f"{name}.ipynb"
+        _execute(root, path, executed, values, profile)
+        _tidy(executed, notebook, name)
+        for file in sorted(Path(work).iterdir(), key=lambda f: f.suffix == ".ipynb"):  # the notebook last
+            os.replace(file, output / file.name)
+    return output / f"{name}.ipynb"
+
+
+def _execute(root: Path, path: Path, executed: Path, values: dict[str, Any], profile: str) -> None:
+    inherited = {
+        "TRAJTRANSFER_HOME": str(root.resolve()),
+        "TRAJTRANSFER_PROFILE": profile,
+        "TQDM_DISABLE": "1",  # progress bars would end up in the stored outputs
+    }
+    before = dict(os.environ)
+    os.environ.update(inherited)
+    try:
+        papermill.execute_notebook(
+            str(path), str(executed), values, kernel_name="python3", cwd=str(executed.parent), progress_bar=True,
+            request_save_on_cell_execute=False, record_timing=False, store_widget_state=False,
+        )  # fmt: skip
+    except PapermillExecutionError as error:
+        raise RunError(f"{path.stem} failed in cell {error.exec_count}: {error.ename}: {error.evalue}") from error
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _tidy(executed: Path, notebook: str, name: str) -> None:
+    """Drop timestamps, and let labels of the notebook carry the name of this run so that pages can share a book."""
+    content = nbformat.read(executed, as_version=4)
+    content.metadata["papermill"] = {"parameters": content.metadata["papermill"]["parameters"]}
+    content.metadata.get("language_info", {}).pop("version", None)
+    for number, cell in enumerate(content.cells):
+        cell.id = f"cell-{number}"
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if figure := cell.metadata.get("mystnb", {}).get("figure"):
+            for key in figure:
+                figure[key] = (
+                    _relabel(f"`{figure[key]}`", notebook, name)[1:-1] if key == "name" else _relabel(figure[key], notebook, name)
+                )
+        if cell.cell_type == "markdown":
+            cell.source = _relabel(cell.source, notebook, name)
+    nbformat.write(content, executed)
+
+
+def _relabel(text: str, notebook: str, name: str) -> str:
+    """Rename labels, glued values and downloads: every `` `notebook-… `` or `` `notebook.… `` in backticks."""
+    return re.sub(rf"([`<(]){re.escape(notebook)}(?=[-.])", rf"\g<1>{name}", text)
+
+
+def reproduce(root: Path, profile: str, output: Path, device: str | None) -> Path:
+    """Execute every run of a profile into `output`, and list them there in ``profile.json``.
+
+    All parameters are checked before the first run starts.
+    """
+    known = sorted(p.stem for p in (root / "notebooks" / "profiles").glob("*.yaml"))
+    if profile not in known:
+        raise RunError(f"unknown profile {profile!r}; known: {', '.join(known)}")
+    listing = yaml.safe_load((root / "notebooks" / "profiles" / f"{profile}.yaml").read_text())
+    override = {"device": device} if device else {}
+    for entry in listing["runs"]:
+        check(root / "notebooks" / f"{entry['notebook']}.ipynb", entry["parameters"] | override)
+    for number, entry in enumerate(listing["runs"], 1):
+        print(f"[{number}/{len(listing['runs'])}] {entry['name']}", flush=True)
+        run(root, entry["notebook"], entry["parameters"] | override, output, name=entry["name"], profile=profile)
+    contents = {"profile": profile, "description": listing["description"], "runs": [e["name"] for e in listing["runs"]]}
+    (output / "profile.json").write_text(json.dumps(contents, indent=1) + "\n")
+    return output
