@@ -50,8 +50,11 @@ def write_generated_pages(root: Path, folder: Path, runs: list[str]) -> None:
     claims = yaml.safe_load((root / "book" / "claims.yml").read_text())
     origin = json.loads((folder / "profile.json").read_text())
     devices = sorted({r["provenance"]["device"] for r in records.values()})
-    sentence = f"The results in this copy of the book come from the profile `{origin['profile']}` ({origin['description']}), run on: {', '.join(devices)}."
-    pages = {"claims.md": claims_page(claims, records), "runs.md": runs_page(records), "origin.md": sentence + "\n"}
+    sentence = (
+        f"The results in this copy of the book come from the profile `{origin['profile']}` ({origin['description']}), "
+        f"run on: {', '.join(devices)}.\n"
+    )
+    pages = {"claims.md": claims_page(claims, records), "runs.md": runs_page(records), "origin.md": sentence}
     for name, text in pages.items():
         (folder / name).write_text(text)
 

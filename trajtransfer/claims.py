@@ -48,6 +48,31 @@ def transfer_measures(curves: Curves) -> dict[str, list[float]]:
     return measures
 
 
+def panel_title(panel: str) -> str:
+    """What a panel of the paper shows."""
+    title: str = reported()[panel]["title"]
+    return title
+
+
+def method_table(curves: Curves, reported_: Curves) -> list[dict[str, Any]]:
+    """First, best and last accuracy (%) per method, ours as mean ± std over pairs and the paper's mean."""
+    table = []
+    for method, ours in curves.items():
+        row: dict[str, Any] = {"method": method}
+        for name, pick in (("first", lambda c: c[0]), ("best", max), ("last", lambda c: c[-1])):
+            row[f"{name} step"] = _percent([pick(c) for c in ours])
+            row[f"{name}, paper"] = _percent([pick(c) for c in reported_.get(method, [])])
+        table.append(row)
+    return table
+
+
+def _percent(values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{100 * statistics.fmean(values):.1f}{spread}"
+
+
 def verdict(claim: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> str:
     """``holds`` when the mean of every check meets its criterion, ``fails`` when one does not.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ from trajtransfer.transfer import Step, fgmt, gmt, naive, oracle
 
 METHODS = ("naive", "oracle", "gmt", "fgmt")
 Pair = tuple[int, int]
+Row = dict[str, Any]
 
 
 def parse_pairs(text: str) -> list[Pair]:
@@ -41,7 +42,7 @@ def parse_pairs(text: str) -> list[Pair]:
 def transfer_steps(setting: Setting, method: str, source: Network, target: Network, device: str, seed: int) -> Iterator[Step]:
     """The steps of one method between two networks of a setting; `seed` draws mini-batches and orders."""
     data, spec = task_of(setting, device), specification(setting, source.model, device)
-    line = Line(source.start, source.end, SCHEDULES[setting.schedule](setting.steps))
+    line = source_line(setting, source)
     batches = sample(data.train, setting.batch_size, torch.Generator().manual_seed(seed))
     gradients = paired_gradients(source.model, batches)
     order = torch.Generator().manual_seed(seed)
@@ -53,6 +54,11 @@ def transfer_steps(setting: Setting, method: str, source: Network, target: Netwo
         algorithm = gmt if method == "gmt" else fgmt
         return algorithm(line, target.start, spec, gradients, generator=order)
     raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
+
+
+def source_line(setting: Setting, source: Network) -> Line:
+    """The linear trajectory of a source network at the times of its setting."""
+    return Line(source.start, source.end, SCHEDULES[setting.schedule](setting.steps))
 
 
 def specification(setting: Setting, model: nn.Module, device: str) -> PermutationSpec:
@@ -72,37 +78,80 @@ def score(setting: Setting, model: nn.Module, params: Params, device: str, split
     return evaluate(model, params, getattr(data, split))
 
 
-def transfer_pair(setting: Setting, pair: Pair, methods: Sequence[str], device: str) -> list[dict[str, Any]]:
-    """Transfer between the networks of two seeds (source, target) by each method: one row per method and step."""
+def parse_methods(text: str) -> list[str]:
+    """Methods such as ``"naive, fgmt"``. Raises ``ValueError`` for an unknown one."""
+    methods = [method.strip() for method in text.split(",")]
+    unknown = [method for method in methods if method not in METHODS]
+    if unknown:
+        raise ValueError(f"unknown methods {unknown}; known: {', '.join(METHODS)}")
+    return methods
+
+
+def scorer(setting: Setting, model: nn.Module, device: str) -> Callable[[Params], Score]:
+    """`score` on the validation split as a function of the point, for `landscape`."""
+    return lambda params: score(setting, model, params, device)
+
+
+def follow(setting: Setting, method: str, pair: Pair, device: str) -> Iterator[tuple[Step, Row]]:
+    """Transfer by one method between the networks of two seeds (source, target): each step with its tidy row.
+
+    Accuracies are fractions; `agreement` is the matching objective over its bound and `agreement_identity` the
+    same without a permutation; `seconds` is the time of the step alone, evaluation excluded.
+    """
     source, target = (network(setting, seed, device) for seed in pair)
-    rows = []
-    for method in methods:
-        steps = transfer_steps(setting, method, source, target, device, seed=pair[0])
-        bar = tqdm(total=setting.steps, desc=f"{method} {pair[0]}-{pair[1]}", leave=False)
-        for step, seconds in _timed(steps):
-            on = {split: score(setting, source.model, step.params, device, split) for split in ("validation", "selection")}
-            rows.append({
-                "pair": f"{pair[0]}-{pair[1]}", "method": method, "t": step.t,
-                "accuracy": on["validation"].accuracy, "loss": on["validation"].loss,
-                "selection_accuracy": on["selection"].accuracy,
-                "objective": step.matching.objective[-1] if step.matching else None,
-                "gradient_pairs": step.gradient_pairs, "seconds": seconds,
-            })  # fmt: skip
-            bar.update()
-        bar.close()
-    return rows
+    steps = transfer_steps(setting, method, source, target, device, seed=pair[0])
+    name = f"{pair[0]}-{pair[1]}"
+    for step, seconds in tqdm(_timed(steps), total=setting.steps, desc=f"{method} {name}", leave=False):
+        on = {split: score(setting, source.model, step.params, device, split) for split in ("validation", "selection")}
+        yield step, {
+            "pair": name, "method": method, "t": step.t,
+            "accuracy": on["validation"].accuracy, "loss": on["validation"].loss,
+            "selection_accuracy": on["selection"].accuracy,
+            "agreement": step.matching and step.matching.objective[-1] / step.matching.bound,
+            "agreement_identity": step.matching and step.matching.objective[0] / step.matching.bound,
+            "gradient_pairs": step.gradient_pairs, "seconds": seconds,
+        }  # fmt: skip
+
+
+def transfer_pair(setting: Setting, methods: Sequence[str], device: str, pair: Pair) -> list[Row]:
+    """The rows of `follow` for each method."""
+    return [row for method in methods for _, row in follow(setting, method, pair, device)]
 
 
 def transfer_pairs(
     setting: Setting, pairs: Sequence[Pair], methods: Sequence[str], device: str, executor: Executor | None = None
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """`transfer_pair` for each pair, one after another or as independent jobs of a ``concurrent.futures`` executor."""
-    job: Callable[[Pair], list[dict[str, Any]]] = partial(_transfer_job, setting, methods, device)
+    job = partial(transfer_pair, setting, methods, device)
     return [row for rows in (executor.map if executor else map)(job, pairs) for row in rows]
 
 
-def _transfer_job(setting: Setting, methods: Sequence[str], device: str, pair: Pair) -> list[dict[str, Any]]:
-    return transfer_pair(setting, pair, methods, device)
+def standard_training(setting: Setting, pairs: Sequence[Pair], device: str) -> list[Row]:
+    """Validation accuracy and seconds of ordinary training after each epoch, one row per target and epoch."""
+    return [
+        {"pair": f"{a}-{b}", "epoch": row["epoch"], "accuracy": row["accuracy"], "seconds": row["seconds"]}
+        for a, b in pairs
+        for row in network(setting, b, device).history
+    ]
+
+
+def landmarks(standard: Sequence[Row]) -> dict[int, float]:
+    """Mean accuracy of standard training after 1, 4, 10 (as in the paper's MNIST panel) and all epochs."""
+    last = max(row["epoch"] for row in standard)
+    epochs = sorted({epoch for epoch in (1, 4, 10, last) if epoch <= last})
+    return {epoch: fmean(row["accuracy"] for row in standard if row["epoch"] == epoch) for epoch in epochs}
+
+
+def cost_rows(rows: Sequence[Row], standard: Sequence[Row]) -> list[Row]:
+    """Mean seconds of one whole transfer per gradient method, beside those of training the target instead."""
+    count = len({row["pair"] for row in rows})
+    training = sum(row["seconds"] for row in standard) / count
+    seconds = {m: sum(r["seconds"] for r in rows if r["method"] == m) / count for m in ("gmt", "fgmt")}
+    return [
+        {"method": m, "seconds": s, "seconds of training": training, "share of training": s / training}
+        for m, s in seconds.items()
+        if s
+    ]
 
 
 def _timed(steps: Iterator[Step]) -> Iterator[tuple[Step, float]]:

@@ -35,9 +35,8 @@ def accuracy_curves(ax: Axes, curves: Curves, standard: Mapping[int, float] | No
         if len(values) > 1:
             spread = values.std(0, ddof=1)
             ax.fill_between(steps, mean - spread, mean + spread, color=STYLES[method]["color"], alpha=0.2, lw=0)
-    for epochs, accuracy in (standard or {}).items():
-        ax.axhline(100 * accuracy, ls=":", lw=1, color="#555555")
-        ax.annotate(f"{epochs} epochs", (1, 100 * accuracy), xycoords=("axes fraction", "data"), fontsize=7, va="center")
+    for (epochs, accuracy), dots in zip((standard or {}).items(), ((1, 6), (1, 3), (1, 1.5), (3, 1)), strict=False):
+        ax.axhline(100 * accuracy, ls=(0, dots), lw=1, color="#555555", label=f"trained, {epochs} epochs")
     ax.set(xlabel="trajectory step t", ylabel="validation accuracy (%)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=8)
@@ -51,34 +50,32 @@ def loss_profiles(ax: Axes, profiles: Mapping[str, Profile]) -> None:
     ax.legend(fontsize=8)
 
 
-def per_step(ax: Axes, rows: Rows, column: str, ylabel: str) -> None:
-    """One column of rows against the trajectory step, one line per method."""
+def agreement(ax: Axes, rows: Rows) -> None:
+    """Matching objective over its bound per step: with the permutation found (solid) and without (dashed)."""
     for method in dict.fromkeys(row["method"] for row in rows):
         mine = [row for row in rows if row["method"] == method]
-        ax.plot([row["t"] for row in mine], [row[column] for row in mine], markersize=4, **STYLES[method])
-    ax.set(xlabel="trajectory step t", ylabel=ylabel)
+        steps = [row["t"] for row in mine]
+        ax.plot(steps, [row["agreement"] for row in mine], markersize=4, **STYLES[method])
+        identity = [row["agreement_identity"] for row in mine]
+        ax.plot(steps, identity, ls="--", color=STYLES[method]["color"], label=f"{STYLES[method]['label']}, identity")
+    ax.set(xlabel="trajectory step s", ylabel="objective / bound")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=8)
 
 
-def drift(ax: Axes, rows: Rows, control: float) -> None:
-    """Relative drift between successive steps s of the transferred points t, with the value of a random permutation."""
+def drift(ax: Axes, rows: Rows) -> None:
+    """Distance that each transferred point t moves at step s; dashed: two random permutations."""
     times = sorted({row["t"] for row in rows})
     for t in times:
         mine = [row for row in rows if row["t"] == t]
-        shade = 0.15 + 0.7 * (t - 1) / max(1, len(times) - 1)
-        ax.plot(
-            [r["s"] for r in mine],
-            [r["drift"] for r in mine],
-            marker="o",
-            markersize=4,
-            color=(0, 0.45 * shade, shade),
-            label=f"t = {t}",
-        )
-    ax.axhline(control, ls="--", color="#999999", label="random permutation")
-    ax.set(xlabel="step s of the algorithm", ylabel="relative drift since step s − 1", ylim=(0, None))
+        shade = (t - 1) / max(1, len(times) - 1)
+        color = (0.8 * shade, 0.3 + 0.2 * shade, 0.8 - 0.7 * shade)
+        steps = [row["s"] for row in mine]
+        ax.plot(steps, [row["distance"] for row in mine], marker="o", markersize=4, color=color, label=f"t = {t}")
+        ax.plot(steps, [row["control"] for row in mine], marker="x", markersize=4, ls="--", lw=1, color=color)
+    ax.set(xlabel="step s of the algorithm", ylabel="distance moved at step s", ylim=(0, None))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(fontsize=8, ncols=2)
+    ax.legend(fontsize=8)
 
 
 def trajectories(ax: Axes, rows: Rows) -> None:

@@ -53,7 +53,8 @@ def resolve(label: Iterable[Piece]) -> Label:
     pieces = [q for p in label for q in _resolve_piece(p) if q.size]
     joined: list[Piece] = []
     for immovable, run in groupby(pieces, key=lambda p: p.units is None):
-        joined += [Piece(None, sum(p.size for p in run))] if immovable else run
+        same = list(run)
+        joined += [Piece(None, sum(p.size for p in same))] if immovable else same
     return tuple(joined)
 
 

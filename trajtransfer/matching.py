@@ -24,11 +24,13 @@ class Matching(NamedTuple):
     """`objective`: ``sum_t <y_t, pi(x_t)>`` at the start and after each sweep, in float64, non-decreasing.
 
     `gap`: the largest certified relative gap of the last sweep's assignments (0 when all were exact).
+    `bound`: ``sum_t ||y_t|| ||x_t||``, which the objective reaches only when all pairs agree perfectly.
     """
 
     permutation: Permutation
     objective: tuple[float, ...]
     gap: float
+    bound: float
 
 
 def match(
@@ -44,8 +46,8 @@ def match(
 
     `pairs` holds (target side, source side); buffers among them are ignored. Sweeps visit the groups of
     units in the order of `spec`, or in an order drawn from `generator`, from `start` (default: the identity),
-    until a sweep gains no more than `tolerance` times ``sum_t ||y_t|| ||x_t||``: the rule is relative, so
-    small gradients are matched as carefully as large ones. Raises ``ValueError`` for no pairs, for tensors
+    until a sweep gains no more than `tolerance` times the bound: the rule is relative, so small gradients are
+    matched as carefully as large ones. Raises ``ValueError`` for no pairs, for tensors
     that do not fit `spec`, and for vectors that are not finite (naming the units).
     """
     if not pairs:
@@ -53,7 +55,7 @@ def match(
     pairs = [(_matched_part(y, spec), _matched_part(x, spec)) for y, x in pairs]
     best = start or Permutation.identity(spec)
     objective, gap = [_objective(pairs, best)], 0.0
-    scale = sum(y.norm() * x.norm() for y, x in pairs)
+    bound = sum(y.norm() * x.norm() for y, x in pairs)
     for _ in range(max_sweeps):
         candidate, sweep_gap = _sweep(pairs, best, generator)
         value = _objective(pairs, candidate)
@@ -61,9 +63,9 @@ def match(
             break
         best, gap, gained = candidate, sweep_gap, value - objective[-1]
         objective.append(value)
-        if gained <= tolerance * scale or len(spec.sizes) == 1:  # one group: a single assignment is the optimum
+        if gained <= tolerance * bound or len(spec.sizes) == 1:  # one group: a single assignment is the optimum
             break
-    return Matching(best, tuple(objective), gap)
+    return Matching(best, tuple(objective), gap, bound)
 
 
 def _matched_part(params: Params, spec: PermutationSpec) -> Params:

@@ -73,6 +73,12 @@ def task_of(setting: Setting, device: str = "cpu") -> Task:
     return task(setting.dataset, setting.classes, setting.size, str(device))
 
 
+def checksums(setting: Setting) -> dict[str, str]:
+    """Data set -> checksum for everything a setting is trained on, pre-training included."""
+    own = {setting.dataset: task_of(setting).checksum}
+    return (checksums(setting.pretrained) if setting.pretrained else {}) | own
+
+
 def network(setting: Setting, seed: int, device: str = "cpu") -> Network:
     """The network of a setting and a seed, trained now unless it is cached under ``runs/networks``.
 

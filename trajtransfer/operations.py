@@ -1,162 +1,13 @@
-"""How each operation of a network relates the axis labels of its inputs, weights and output.
-
-Every rule is a function of the call that it explains. Rules for functions, methods and modules share one
-table, keyed by the name of the function or the class of the module.
-"""
+"""Tracing rules of operations without weights: arithmetic, reductions, concatenations, changes of shape."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import reduce
-from typing import Any, NamedTuple
 
 from trajtransfer.labels import Label, fixed, freeze, fresh, movable, resolve, split, unify
-
-
-class Traced(NamedTuple):
-    """A tensor seen while tracing: its shape and the label of each axis."""
-
-    shape: tuple[int, ...]
-    axes: tuple[Label, ...]
-
-
-class Call(NamedTuple):
-    """One call: `args` and `kwargs` with tensors as `Traced`, the `shape` of the result, and access to weights.
-
-    `shape` is a tuple of shapes where the result is several tensors; `module` is the called layer, if any;
-    `weight(name)` is the `Traced` of a parameter or buffer of that layer, or None if it has none.
-    """
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    shape: tuple[Any, ...]
-    module: Any
-    weight: Callable[[str], Traced | None]
-
-    def option(self, position: int, name: str, default: Any = None) -> Any:
-        """An argument given by position or by name."""
-        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
-
-
-Rule = Callable[[Call], Any]
-RULES: dict[str, Rule] = {}
-
-
-class Unsupported(Exception):
-    """Raised by a rule for arguments that it does not understand."""
-
-
-def rule(*names: str) -> Callable[[Rule], Rule]:
-    """Register a rule under the names of functions, methods or module classes."""
-
-    def register(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(names, function))
-        return function
-
-    return register
-
-
-# --- layers with weights
-
-
-@rule("Linear")
-def _linear_module(call: Call) -> tuple[Label, ...]:
-    return _linear(call.args[0], call.weight("weight"), call.weight("bias"))
-
-
-@rule("linear")
-def _linear_function(call: Call) -> tuple[Label, ...]:
-    return _linear(call.args[0], call.option(1, "weight"), call.option(2, "bias"))
-
-
-def _linear(x: Traced, weight: Traced | None, bias: Traced | None) -> tuple[Label, ...]:
-    assert weight is not None
-    unify(x.axes[-1], weight.axes[1])
-    return (*x.axes[:-1], _with(weight.axes[0], bias))
-
-
-@rule("Conv1d", "Conv2d", "Conv3d")
-def _convolution(call: Call) -> tuple[Label, ...]:
-    x, weight, groups = call.args[0], call.weight("weight"), call.module.groups
-    assert weight is not None
-    _freeze_all(x.axes[2:] + weight.axes[2:])
-    channels, outputs = x.axes[1], weight.axes[0]
-    if groups == 1:
-        unify(channels, weight.axes[1])
-    else:
-        _grouped(channels, weight.axes[1], outputs, x.shape[1], weight.shape[0], groups)
-    return (x.axes[0], _with(outputs, call.weight("bias")), *map(fixed, call.shape[2:]))
-
-
-def _grouped(channels: Label, inner: Label, outputs: Label, inputs: int, size: int, groups: int) -> None:
-    """Of the two symmetries of a grouped convolution, keep the one with more elements.
-
-    Either whole groups trade places (G! elements; for a depthwise convolution these are its channels), or
-    units move inside the groups: alike for the inputs of all groups, independently for their outputs.
-    """
-    within = groups * math.lgamma(size // groups + 1) + math.lgamma(inputs // groups + 1)
-    if math.lgamma(groups + 1) >= within:
-        whole = fresh(groups)
-        for label, length in ((channels, inputs), (outputs, size)):
-            unify(label, tuple(p._replace(size=length, block=length // groups) for p in whole))
-        freeze(inner)
-    else:
-        unify(channels, inner * groups)
-        split(outputs, [size // groups] * groups)
-
-
-@rule("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")
-def _batch_norm(call: Call) -> tuple[Label, ...]:
-    x = call.args[0]
-    for name in ("weight", "bias", "running_mean", "running_var"):
-        _with(x.axes[1], call.weight(name))
-    return x.axes
-
-
-@rule("GroupNorm")
-def _group_norm(call: Call) -> tuple[Label, ...]:
-    """Channels move inside their groups, or whole groups trade places, whichever has more elements."""
-    x, groups = call.args[0], call.module.num_groups
-    size = x.shape[1] // groups
-    if math.lgamma(groups + 1) >= groups * math.lgamma(size + 1):
-        unify(x.axes[1], fresh(x.shape[1], size))
-    else:
-        split(x.axes[1], [size] * groups)
-    for name in ("weight", "bias"):
-        _with(x.axes[1], call.weight(name))
-    return x.axes
-
-
-@rule("LayerNorm", "RMSNorm")
-def _layer_norm(call: Call) -> tuple[Label, ...]:
-    return _normalised(call.args[0], call.weight("weight"), call.weight("bias"))
-
-
-@rule("layer_norm", "rms_norm")
-def _layer_norm_function(call: Call) -> tuple[Label, ...]:
-    return _normalised(call.args[0], call.option(2, "weight"), call.option(3, "bias"))
-
-
-def _normalised(x: Traced, *weights: Traced | None) -> tuple[Label, ...]:
-    """A normalisation over all entries of the last axes, which does not see their order."""
-    for weight in weights:
-        if weight is not None:
-            _unify_all(x.axes[len(x.axes) - len(weight.axes) :], weight.axes)
-    return x.axes
-
-
-@rule("PReLU")
-def _prelu(call: Call) -> tuple[Label, ...]:
-    x, weight = call.args[0], call.weight("weight")
-    assert weight is not None
-    if weight.shape[0] > 1:
-        unify(x.axes[1], weight.axes[0])
-    return x.axes
-
-
-# --- operations without weights
-
+from trajtransfer.rules import Call, Traced, Unsupported, freeze_all, rule
 
 ELEMENTWISE = """
     relu relu6 leaky_relu elu selu celu gelu silu mish softplus softsign softshrink hardshrink tanhshrink
@@ -178,28 +29,8 @@ def _elementwise(call: Call) -> tuple[Label, ...]:
     return call.args[0].axes
 
 
-@rule(
-    *[
-        "add",
-        "sub",
-        "mul",
-        "div",
-        "truediv",
-        "iadd",
-        "isub",
-        "imul",
-        "itruediv",
-        "pow",
-        "maximum",
-        "minimum",
-        "eq",
-        "ne",
-        "lt",
-        "le",
-        "gt",
-        "ge",
-    ]
-)
+@rule("add", "sub", "mul", "div", "truediv", "pow", "iadd", "isub", "imul", "itruediv")
+@rule("maximum", "minimum", "eq", "ne", "lt", "le", "gt", "ge")
 def _arithmetic(call: Call) -> tuple[Label, ...]:
     """Broadcasting arithmetic: axes that meet move together."""
     tensors = [a for a in call.args[:2] if isinstance(a, Traced)]
@@ -225,7 +56,7 @@ def _matmul(call: Call) -> tuple[Label, ...]:
 @rule("interpolate", "Upsample", "ZeroPad2d")
 def _pooling(call: Call) -> tuple[Label, ...]:
     x = call.args[0]
-    _freeze_all(x.axes[2:])
+    freeze_all(x.axes[2:])
     return (*x.axes[:2], *map(fixed, call.shape[2:]))
 
 
@@ -330,7 +161,7 @@ def _regroup(labels: Sequence[Label], old: Sequence[int], new: Sequence[int]) ->
         return [merged if n > 1 else fixed(1) for n in new]
     wide = [label for label, n in zip(labels, old, strict=True) if n > 1]
     if len(wide) > 1:
-        _freeze_all(labels)
+        freeze_all(labels)
         return [fixed(n) for n in new]
     lead = next(d for d, n in enumerate(new) if n > 1)  # the units of the first wide axis carry the others as a block
     block = math.prod(new[lead + 1 :])
@@ -346,24 +177,9 @@ def _merge(labels: Sequence[Label], old: Sequence[int]) -> Label:
     """One axis from several: at most one of them may be movable, the others become its blocks and repeats."""
     movables = [d for d, label in enumerate(labels) if movable(label)]
     if len(movables) != 1:
-        _freeze_all(labels)
+        freeze_all(labels)
         return fixed(math.prod(old))
     d = movables[0]
     inner = math.prod(old[d + 1 :])
     once = tuple(p._replace(size=p.size * inner, block=p.block * inner) for p in resolve(labels[d]))
     return once * math.prod(old[:d])
-
-
-def _with(label: Label, weight: Traced | None) -> Label:
-    """Let the only axis of an optional weight move with `label`."""
-    return label if weight is None else unify(label, weight.axes[0])
-
-
-def _unify_all(a: Sequence[Label], b: Sequence[Label]) -> None:
-    for x, y in zip(a, b, strict=True):
-        unify(x, y)
-
-
-def _freeze_all(labels: Sequence[Label]) -> None:
-    for label in labels:
-        freeze(label)

@@ -74,6 +74,11 @@ class Record:
             "seconds": self.seconds,
         }
 
+    def provenance_table(self) -> str:
+        """The provenance as a Markdown table, for the foot of a page."""
+        rows = [{"item": key, "value": _inline(value)} for key, value in self.provenance().items()]
+        return markdown_table(rows)
+
     def save(self, folder: Path | str = ".") -> None:
         """Write the record into `folder`."""
         content = {"name": self.name, "provenance": self.provenance(), "measures": self.measures, "tables": self.tables}
@@ -107,6 +112,10 @@ def markdown_table(rows: Sequence[Row]) -> str:
     columns = list(rows[0])
     lines = [columns, ["---"] * len(columns), *([_cell(row[c]) for c in columns] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _inline(value: Any) -> str:
+    return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _cell(value: Any) -> str:

@@ -105,6 +105,7 @@ def run(root: Path, notebook: str, given: Mapping[str, Any], output: Path, *, na
 def _execute(root: Path, path: Path, executed: Path, values: dict[str, Any], profile: str) -> None:
     inherited = {
         "TRAJTRANSFER_HOME": str(root.resolve()),
+        "TRAJTRANSFER_DATA": str(Path(os.environ.get("TRAJTRANSFER_DATA", root / "data")).resolve()),
         "TRAJTRANSFER_PROFILE": profile,
         "TQDM_DISABLE": "1",  # progress bars would end up in the stored outputs
     }
@@ -132,10 +133,8 @@ def _tidy(executed: Path, notebook: str, name: str) -> None:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         if figure := cell.metadata.get("mystnb", {}).get("figure"):
-            for key in figure:
-                figure[key] = (
-                    _relabel(f"`{figure[key]}`", notebook, name)[1:-1] if key == "name" else _relabel(figure[key], notebook, name)
-                )
+            figure["name"] = figure["name"].replace(notebook, name, 1)
+            figure["caption"] = _relabel(figure["caption"], notebook, name)
         if cell.cell_type == "markdown":
             cell.source = _relabel(cell.source, notebook, name)
     nbformat.write(content, executed)

@@ -35,7 +35,7 @@ class Setting:
     classes: tuple[int, ...] | None = None
     size: int | None = None
     pretrained: Setting | None = None
-    panel: str | None = None
+    panel: str = "5a"
     exact: bool = False
 
     def __post_init__(self) -> None:
@@ -54,6 +54,23 @@ class Setting:
             "width": self.width,
             "recipe": asdict(self.recipe),
             "pretrained": self.pretrained.training() if self.pretrained else None,
+        }
+
+    def title(self) -> str:
+        """Data, network and scenario in a few words."""
+        part = f" {', '.join(map(str, self.classes))}" if self.classes else ""
+        after = f", pre-trained on {self.pretrained.title().split(',')[0]}" if self.pretrained else ""
+        return f"{self.dataset}{part}; {self.architecture}, width {self.width:g}{after}"
+
+    def summary(self) -> dict[str, Any]:
+        """The facts a reader needs beside a figure."""
+        r = self.recipe
+        decay = "" if r.schedule == "constant" else f", {r.schedule}"
+        return {
+            "setting": self.title(),
+            "training": f"SGD, {r.epochs} epochs, lr {r.lr:g}{decay}, batch {r.batch_size}",
+            "transfer": f"T = {self.steps}, B = {self.batch_size}, {self.schedule} times",
+            "the same experiment as the paper's": "yes" if self.exact else "no, a counterpart on other data",
         }
 
     def with_width(self, width: float) -> Setting:
@@ -100,7 +117,7 @@ _CIFAR100 = Setting(
     "cifar100-conv8", "cifar-100", "conv8", 1, Recipe(30, 0.05, weight_decay=1e-4, schedule="cosine"), 15, 256,
     pretrained=_CIFAR10, panel="5f", exact=True,
 )  # fmt: skip
-_DIGITS_0_TO_4 = Setting("digits04-mlp", "mnist-5k", "mlp", 512, _MLP, 15, 256, classes=(0, 1, 2, 3, 4))
+_DIGITS_0_TO_4 = Setting("digits04-mlp", "mnist-5k", "mlp", 512, _MLP, 15, 256, classes=(0, 1, 2, 3, 4), panel="5a")
 _FASHION = Setting("fashion-mlp", "fashion-mnist", "mlp", 1024, _MLP, 5, 128, panel="5a")
 
 SETTINGS = {

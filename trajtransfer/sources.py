@@ -73,7 +73,8 @@ def _from_torchvision(kind: str) -> Callable[[Path, int | None], tuple[Images, I
         try:
             parts = [getattr(torchvision.datasets, kind)(root, train=train) for train in (True, False)]
         except RuntimeError as error:
-            command = f"python -c \"from trajtransfer._torchvision import torchvision as t; t.datasets.{kind}('{root}', download=True)\""
+            code = f"from trajtransfer._torchvision import torchvision as t; t.datasets.{kind}('{root}', download=True)"
+            command = f'python -c "{code}"'
             raise MissingDataError(kind, root, f"torchvision.datasets.{kind}", command) from error
         train, test = (Images(_channels_first(p.data), torch.as_tensor(p.targets)) for p in parts)
         return train, test

@@ -1,7 +1,7 @@
 """The permutation specification of a model, read off its graph (torch.fx) and one run on example inputs.
 
 Every parameter starts with axes about which nothing is known; each operation merges the axes that have to
-move together (`operations`); the axes of inputs and outputs do not move. What is still free at the end are
+move together (rules in `layers` and `operations`); the axes of inputs and outputs do not move. What is still free at the end are
 the groups of hidden units. An operation without a rule raises `UntraceableError`: a guess could be wrong.
 """
 
@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from trajtransfer import layers, operations  # noqa: F401  (they fill the table of rules)
 from trajtransfer.labels import Units, fixed, freeze, fresh, resolve
-from trajtransfer.operations import RULES, Call, Traced, Unsupported
 from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation, PermutationSpec, Segment
+from trajtransfer.rules import RULES, Call, Traced, Unsupported
 
 Inputs = Tensor | tuple[Tensor, ...]
 

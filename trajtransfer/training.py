@@ -96,7 +96,7 @@ def _epoch(
         inputs, labels = data.subset(indices).tensors(recipe.augmentation, generator)
         optimizer.zero_grad()
         loss = F.cross_entropy(model(inputs), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         total += loss.detach() * len(labels)  # stays on the device: no synchronisation per batch
     return float(total) / len(data)

@@ -1,0 +1,107 @@
+"""Probes of networks and transfers: invariance, segments, drift, projections, and a network small enough to draw."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from trajtransfer import models
+from trajtransfer.data import sample
+from trajtransfer.experiment import Pair, source_line
+from trajtransfer.landscape import Profile
+from trajtransfer.networks import network, task, task_of
+from trajtransfer.objective import gradient
+from trajtransfer.params import Params
+from trajtransfer.permutation import Permutation, PermutationSpec
+from trajtransfer.settings import Setting
+from trajtransfer.training import train
+from trajtransfer.transfer import Step, moved
+
+Row = dict[str, Any]
+
+
+def profile_rows(profiles: Mapping[str, Profile]) -> list[Row]:
+    """Labelled profiles as tidy rows."""
+    return [
+        {"source": name, "position": position, "loss": at.loss, "accuracy": at.accuracy}
+        for name, profile in profiles.items()
+        for position, at in zip(profile.positions, profile.scores, strict=True)
+    ]
+
+
+def drift(setting: Setting, pair: Pair, steps: Sequence[Step], device: str) -> list[Row]:
+    """How far each step s moved the earlier transferred points t = 1..s-1 (Lemma 3.2 says: little).
+
+    `distance` is ``||pi_s(d_t) - pi_(s-1)(d_t)||`` with ``d_t = source[t] - source[0]``, `control` the same for
+    two random permutations, and `gradient_cosine` compares the gradients at the two points on B fixed samples,
+    which is what the cache of FGMT relies on.
+    """
+    source, target = (network(setting, seed, device) for seed in pair)
+    line, generator = source_line(setting, source), torch.Generator().manual_seed(0)
+    batch = next(sample(task_of(setting, device).train, setting.batch_size, generator))
+    rows = []
+    for before, after in pairwise(steps):
+        for t in range(1, after.t):
+            points = [moved(line, target.start, t, step.permutation) for step in (before, after)]
+            a, b = (gradient(source.model, point, batch) for point in points)
+            shift = line[t] - line[0]
+            strangers = [Permutation.random(after.permutation.spec, generator)(shift) for _ in range(2)]
+            rows.append({
+                "s": after.t, "t": t, "distance": (points[1] - points[0]).norm(),
+                "control": (strangers[1] - strangers[0]).norm(), "gradient_cosine": (a @ b) / (a.norm() * b.norm()),
+            })  # fmt: skip
+    return rows
+
+
+def projected(runs: Mapping[str, Sequence[Params]], first: str, second: str) -> list[Row]:
+    """Displacements from their own starts, projected on the plane of the final displacements of two runs.
+
+    The first axis points along the run `first`, the second along the part of `second` orthogonal to it.
+    """
+    ends = {name: run[-1] - run[0] for name, run in runs.items()}
+    u = ends[first] * (1 / ends[first].norm())
+    across = ends[second] - (ends[second] @ u) * u
+    v = across * (1 / across.norm())
+    return [
+        {"trajectory": name, "t": t, "u": (x - run[0]) @ u, "v": (x - run[0]) @ v}
+        for name, run in runs.items()
+        for t, x in enumerate(run)
+    ]
+
+
+def output_changes(model: nn.Module, params: Params, spec: PermutationSpec, inputs: Tensor, count: int) -> list[Row]:
+    """Largest change of the output (float64) under `count` random permutations, against a control.
+
+    The control permutes the first tensor alone, which is not a symmetry.
+    """
+    generator, exact = torch.Generator().manual_seed(0), params.to(torch.float64)
+    network_ = copy.deepcopy(model).double()
+    before = functional_call(network_, dict(exact), (inputs.double(),))
+    rows = []
+    for number in range(1, count + 1):
+        pi = Permutation.random(spec, generator)
+        first = next(iter(exact))
+        wrong = exact | Params({first: pi.act(first, exact[first])})
+        after, control = (functional_call(network_, dict(x), (inputs.double(),)) for x in (pi(exact), wrong))
+        rows.append({
+            "permutation": number, "largest output": float(before.abs().max()),
+            "change": float((after - before).abs().max()), "control": float((control - before).abs().max()),
+        })  # fmt: skip
+    return rows
+
+
+def pocket_network(setting: Setting, hidden: int, seed: int) -> tuple[nn.Module, Params]:
+    """A trained network small enough to draw: images averaged to 2x2 pixels, `hidden` units, three classes."""
+    data = task(setting.dataset, (0, 1, 2), None, "cpu")
+    images = F.adaptive_avg_pool2d(data.train.images.float(), 2).round().to(torch.uint8)
+    model = models.build("mlp", (images.shape[1], 2, 2), 3, hidden, seed)
+    run = train(model, replace(data.train, images=images), replace(setting.recipe, epochs=5), seed=seed, name="pocket network")
+    return model, list(run)[-1].params
