@@ -13,7 +13,9 @@ from typing import Any
 import yaml
 
 from trajtransfer.claims import claims_page, runs_page
+from trajtransfer.records import markdown_table
 from trajtransfer.runner import RunError
+from trajtransfer.settings import SETTINGS
 
 RESULTS = "book/published/"
 
@@ -45,7 +47,7 @@ def build(root: Path, results: Path) -> Path:
 
 
 def write_generated_pages(root: Path, folder: Path, runs: list[str]) -> None:
-    """``claims.md``, ``runs.md`` and ``origin.md`` from the records in `folder`, for the prose pages to include."""
+    """``claims.md``, ``runs.md``, ``origin.md`` and ``settings.md`` in `folder`, for the prose pages to include."""
     records: dict[str, dict[str, Any]] = {name: json.loads((folder / f"{name}.json").read_text()) for name in runs}
     claims = yaml.safe_load((root / "book" / "claims.yml").read_text())
     origin = json.loads((folder / "profile.json").read_text())
@@ -54,7 +56,13 @@ def write_generated_pages(root: Path, folder: Path, runs: list[str]) -> None:
         f"The results in this copy of the book come from the profile `{origin['profile']}` ({origin['description']}), "
         f"run on: {', '.join(devices)}.\n"
     )
-    pages = {"claims.md": claims_page(claims, records), "runs.md": runs_page(records), "origin.md": sentence}
+    settings = markdown_table([{"name": f"`{name}`"} | chosen.summary() for name, chosen in SETTINGS.items()])
+    pages = {
+        "settings.md": settings + "\n",
+        "claims.md": claims_page(claims, records),
+        "runs.md": runs_page(records),
+        "origin.md": sentence,
+    }
     for name, text in pages.items():
         (folder / name).write_text(text)
 
