@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from trajtransfer.claims import Curves
 from trajtransfer.landscape import Profile
+from trajtransfer.params import Params
 
 # Colour-blind safe (Wong 2011); each method has its marker too, so that colour is never the only cue.
 STYLES: dict[str, dict[str, Any]] = {
@@ -90,24 +91,24 @@ def trajectories(ax: Axes, rows: Rows) -> None:
     ax.legend(fontsize=8)
 
 
-def network_diagram(ax: Axes, incoming: np.ndarray, outgoing: np.ndarray, colours: Sequence[int], title: str) -> None:
-    """A small network with one hidden layer, hidden units coloured by identity (Figure 1).
+def network_diagram(ax: Axes, params: Params, order: Sequence[int], title: str) -> None:
+    """A perceptron with weights ``hidden`` and ``head``, hidden units coloured by identity (Figure 1).
 
-    `incoming` (hidden, inputs) and `outgoing` (outputs, hidden) are weights: width of a line for size, solid
-    for positive and dashed for negative ones. `colours` numbers the hidden units.
+    Lines are weights: thicker for larger ones, dashed for negative ones. `order` has the identity of each unit.
     """
-    layers = [np.linspace(0, 1, n) if n > 1 else np.array([0.5]) for n in (incoming.shape[1], len(colours), outgoing.shape[0])]
+    incoming, outgoing = (params[name].numpy() for name in ("hidden.weight", "head.weight"))
+    layers = [np.linspace(0, 1, n) for n in (incoming.shape[1], len(order), outgoing.shape[0])]
     palette = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999"]
     for x, weights in enumerate((incoming, outgoing)):
         scale = 3 / np.abs(weights).max()
         for (to, origin), w in np.ndenumerate(weights):
             hidden = to if x == 0 else origin
             ax.plot([x, x + 1], [layers[x][origin], layers[x + 1][to]], lw=scale * abs(w), ls="-" if w > 0 else "--",
-                    color=palette[colours[hidden] % len(palette)], alpha=0.7, zorder=1)  # fmt: skip
+                    color=palette[order[hidden] % len(palette)], alpha=0.7, zorder=1)  # fmt: skip
     for x, positions in enumerate(layers):
-        faces = [palette[c % len(palette)] for c in colours] if x == 1 else ["white"] * len(positions)
+        faces = [palette[c % len(palette)] for c in order] if x == 1 else ["white"] * len(positions)
         ax.scatter([x] * len(positions), positions, s=180, c=faces, edgecolors="black", zorder=2)
-    for position, c in zip(layers[1], colours, strict=True):
+    for position, c in zip(layers[1], order, strict=True):
         ax.annotate(str(c + 1), (1, position), ha="center", va="center", fontsize=8, zorder=3)
     ax.set_title(title, fontsize=10)
     ax.set_axis_off()

@@ -15,8 +15,11 @@ import nbformat
 import papermill
 import yaml
 from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
 
 KINDS = {"int": int, "float": float, "str": str, "bool": bool}
+# Kernels on this machine talk over sockets of the file system: the default, TCP, makes them print a warning.
+QUIET_KERNEL = Config({"KernelManager": {"transport": "ipc"}})
 WORDS = {"true": True, "false": False}
 
 
@@ -82,8 +85,8 @@ def _convert(notebook: str, parameter: Parameter, value: Any) -> Any:
         ) from error
 
 
-def run(root: Path, notebook: str, given: Mapping[str, Any], output: Path, *, name: str, profile: str) -> Path:
-    """Execute a notebook into ``output/NAME.ipynb`` with its record (JSON, CSV) beside it.
+def run(root: Path, notebook: str, given: Mapping[str, Any], output: Path, *, name: str, profile: str, title: str = "") -> Path:
+    """Execute a notebook into ``output/NAME.ipynb`` with its record (JSON, CSV) beside it, under another `title` if given.
 
     Everything is made in a temporary folder and moved when complete: a failed or interrupted run leaves
     earlier results as they were. Raises `RunError` for bad input and for an error inside the notebook.
@@ -96,7 +99,7 @@ def run(root: Path, notebook: str, given: Mapping[str, Any], output: Path, *, na
     with tempfile.TemporaryDirectory(dir=output, prefix=f".{name}-") as work:
         executed = Path(work) / f"{name}.ipynb"
         _execute(root, path, executed, values, profile)
-        _tidy(executed, notebook, name)
+        _tidy(executed, notebook, name, title)
         for file in sorted(Path(work).iterdir(), key=lambda f: f.suffix == ".ipynb"):  # the notebook last
             os.replace(file, output / file.name)
     return output / f"{name}.ipynb"
@@ -114,7 +117,7 @@ def _execute(root: Path, path: Path, executed: Path, values: dict[str, Any], pro
     try:
         papermill.execute_notebook(
             str(path), str(executed), values, kernel_name="python3", cwd=str(executed.parent), progress_bar=True,
-            request_save_on_cell_execute=False, record_timing=False, store_widget_state=False,
+            request_save_on_cell_execute=False, record_timing=False, store_widget_state=False, config=QUIET_KERNEL,
         )  # fmt: skip
     except PapermillExecutionError as error:
         raise RunError(f"{path.stem} failed in cell {error.exec_count}: {error.ename}: {error.evalue}") from error
@@ -123,7 +126,7 @@ def _execute(root: Path, path: Path, executed: Path, values: dict[str, Any], pro
         os.environ.update(before)
 
 
-def _tidy(executed: Path, notebook: str, name: str) -> None:
+def _tidy(executed: Path, notebook: str, name: str, title: str) -> None:
     """Drop timestamps, and let labels of the notebook carry the name of this run so that pages can share a book."""
     content = nbformat.read(executed, as_version=4)
     content.metadata["papermill"] = {"parameters": content.metadata["papermill"]["parameters"]}
@@ -137,6 +140,8 @@ def _tidy(executed: Path, notebook: str, name: str) -> None:
             figure["caption"] = _relabel(figure["caption"], notebook, name)
         if cell.cell_type == "markdown":
             cell.source = _relabel(cell.source, notebook, name)
+    if title:
+        content.cells[0].source = re.sub(r"^# .*", f"# {title}", content.cells[0].source)
     nbformat.write(content, executed)
 
 
@@ -159,7 +164,8 @@ def reproduce(root: Path, profile: str, output: Path, device: str | None) -> Pat
         check(root / "notebooks" / f"{entry['notebook']}.ipynb", entry["parameters"] | override)
     for number, entry in enumerate(listing["runs"], 1):
         print(f"[{number}/{len(listing['runs'])}] {entry['name']}", flush=True)
-        run(root, entry["notebook"], entry["parameters"] | override, output, name=entry["name"], profile=profile)
+        given, title = entry["parameters"] | override, entry.get("title", "")
+        run(root, entry["notebook"], given, output, name=entry["name"], profile=profile, title=title)
     contents = {"profile": profile, "description": listing["description"], "runs": [e["name"] for e in listing["runs"]]}
     (output / "profile.json").write_text(json.dumps(contents, indent=1) + "\n")
     return output

@@ -73,6 +73,11 @@ class Setting:
             "the same experiment as the paper's": "yes" if self.exact else "no, a counterpart on other data",
         }
 
+    def facts(self) -> dict[str, Any]:
+        """What a reader can change, as it was used."""
+        names = ("name", "width", "steps", "batch_size", "schedule")
+        return {name.replace("name", "setting"): getattr(self, name) for name in names}
+
     def with_width(self, width: float) -> Setting:
         """The same setting, pre-training included, at another width."""
         return replace(self, width=width, pretrained=self.pretrained and self.pretrained.with_width(width))
