@@ -1,0 +1,53 @@
+"""Segments and planes on losses whose shape is known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import trajtransfer as tt
+
+
+def point(*values: float) -> tt.Params:
+    return tt.Params({"w": torch.tensor(values, dtype=torch.float64)})
+
+
+def valley(x: tt.Params) -> tt.Score:
+    """(x^2 - 1)^2: two minima at -1 and 1, a barrier of height 1 between them."""
+    w = float(x["w"][0])
+    return tt.Score((w * w - 1) ** 2, 0.0)
+
+
+def test_the_barrier_of_a_double_well():
+    assert tt.segment(point(-1), point(1), valley, 21).barrier == pytest.approx(1)
+    assert tt.segment(point(-1), point(1), valley, [0, 0.25, 1]).barrier == pytest.approx(0.75**2)
+
+
+def test_a_convex_loss_has_no_barrier():
+    profile = tt.segment(point(-3), point(5), lambda x: tt.Score(float(x["w"][0]) ** 2, 0.0))
+    assert profile.barrier == pytest.approx(0, abs=1e-12) and len(profile.positions) == 11
+    assert [s.loss for s in (profile.scores[0], profile.scores[-1])] == [9, 25]
+
+
+def test_a_plane_keeps_distances_and_sees_its_points():
+    a, b, c = point(1, 0, 2), point(4, 0, 2), point(2, 5, 2)
+    found = tt.plane(a, b, c, lambda x: tt.Score(float((x - a).norm()), 0.0), resolution=9)
+    points = dict(zip("abc", found.points, strict=True))
+    for p, x in (("a", a), ("b", b), ("c", c)):
+        for q, y in (("a", a), ("b", b), ("c", c)):
+            assert math.dist(points[p], points[q]) == pytest.approx((x - y).norm())
+    for i, v in enumerate(found.v):
+        for j, u in enumerate(found.u):
+            assert found.scores[i][j].loss == pytest.approx(math.hypot(u, v))
+    assert found.u[0] < 0 < points["b"][0] < found.u[-1]
+
+
+def test_bad_geometry_is_refused():
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        tt.segment(point(0), point(1), valley, [0.5, 1])
+    with pytest.raises(ValueError, match="on a line"):
+        tt.plane(point(0, 0), point(1, 1), point(2, 2), valley)
+    with pytest.raises(ValueError, match="the same"):
+        tt.plane(point(0, 0), point(0, 0), point(2, 2), valley)

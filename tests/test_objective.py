@@ -1,0 +1,110 @@
+"""Loss, gradients and running statistics against PyTorch's plain way."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from cases import mlp
+from torch import nn
+from torch.nn import functional as F
+
+import trajtransfer as tt
+from trajtransfer.data import Split
+
+
+def data(generator, n=50):
+    return torch.randn(n, 5, generator=generator), torch.randint(0, 3, (n,), generator=generator)
+
+
+@pytest.mark.parametrize("micro_batch", [1, 7, 50, 1000])
+def test_the_gradient_is_that_of_the_mean_loss(micro_batch, generator):
+    model, (x, y) = mlp().double(), data(generator)
+    F.cross_entropy(model(x.double()), y).backward()
+    found = tt.gradient(model, tt.parameters(model), (x.double(), y), micro_batch=micro_batch)
+    for name, p in model.named_parameters():
+        assert torch.allclose(found[name], p.grad, rtol=1e-10, atol=1e-14)
+
+
+def test_the_gradient_at_another_point_leaves_the_model_alone(generator):
+    model, batch = mlp(), data(generator)
+    before = tt.parameters(model)
+    other = before + tt.gradient(model, before, batch)
+    moved = copy.deepcopy(model)
+    moved.load_state_dict(dict(other))
+    assert (tt.gradient(model, other, batch) - tt.gradient(moved, tt.parameters(moved), batch)).norm() < 1e-6
+    assert (tt.parameters(model) - before).norm() == 0 and all(p.grad is None for p in model.parameters())
+
+
+def test_unused_parameters_have_gradient_zero(generator):
+    model = nn.ModuleDict({"used": nn.Linear(5, 3), "idle": nn.Linear(2, 2)})
+    model.forward = lambda x: model["used"](x)
+    found = tt.gradient(model, tt.parameters(model), data(generator))
+    assert float(found["idle.weight"].abs().sum()) == 0
+
+
+def normalised() -> nn.Module:
+    return nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4, momentum=0.3), nn.Dropout(0.5), nn.Linear(4, 3))
+
+
+def test_batchnorm_gradients_use_the_batch_and_touch_nothing(generator):
+    model, (x, y) = normalised().double().train(), data(generator)
+    before = copy.deepcopy(model.state_dict())
+    found = tt.gradient(model, tt.parameters(model), (x.double(), y))
+    assert all(torch.equal(v, before[name]) for name, v in model.state_dict().items()) and model.training
+    model[2].p = 0.0
+    F.cross_entropy(model(x.double()), y).backward()
+    assert all(torch.allclose(found[n], p.grad, atol=1e-12) for n, p in model.named_parameters())
+
+
+def test_running_statistics_are_the_cumulative_average_and_momentum_is_kept(generator):
+    model, (x, y) = normalised().double(), data(generator, 60)
+    theta, x = 2.0 * tt.parameters(model), x.double()
+    found = tt.running_statistics(model, theta, (x, y), micro_batch=20)
+    hidden = F.linear(x, theta["0.weight"], theta["0.bias"])
+    assert torch.allclose(found["1.running_mean"], hidden.mean(0))
+    assert torch.allclose(found["1.running_var"], torch.stack([h.var(0) for h in hidden.split(20)]).mean(0))
+    assert model[1].momentum == 0.3 and float(model[1].running_mean.abs().sum()) == 0
+
+
+def test_evaluation_uses_the_statistics_it_is_given(generator):
+    model, (x, y) = normalised().double(), data(generator)
+    theta = tt.parameters(model)
+    stale = tt.evaluate(model, theta, (x.double(), y))
+    fresh = tt.evaluate(model, theta | tt.running_statistics(model, theta, (x.double(), y)), (x.double(), y))
+    model.train()[2].p = 0.0
+    model[1].momentum = None
+    model(x.double())
+    model.eval()
+    assert fresh.loss == pytest.approx(float(F.cross_entropy(model(x.double()), y).detach())) and fresh.loss != stale.loss
+
+
+def test_evaluate_counts(generator):
+    model, (x, y) = mlp(), data(generator, 37)
+    score = tt.evaluate(model, tt.parameters(model), (x, y), micro_batch=10)
+    outputs = model(x).detach()
+    assert score.loss == pytest.approx(float(F.cross_entropy(outputs, y)), rel=1e-5)
+    assert score.accuracy == pytest.approx(float((outputs.argmax(1) == y).float().mean()))
+
+
+def test_both_gradients_are_of_the_same_fresh_batch(generator):
+    model = mlp().double()
+    theta, batches = (
+        tt.parameters(model),
+        [tuple(t.double() if t.is_floating_point() else t for t in data(generator)) for _ in range(2)],
+    )
+    gradients = tt.paired_gradients(model, iter(batches))
+    for batch in batches:
+        target, source = gradients(2.0 * theta, theta)
+        assert (target - tt.gradient(model, 2.0 * theta, batch)).norm() == 0
+        assert (source - tt.gradient(model, theta, batch)).norm() == 0
+
+
+def test_a_split_is_data_too(generator):
+    images = torch.randint(0, 256, (10, 1, 1, 5), generator=generator).to(torch.uint8)
+    split = Split(images, torch.arange(10) % 3, torch.zeros(1, 1, 1), torch.ones(1, 1, 1))
+    model = nn.Sequential(nn.Flatten(), mlp())
+    a = tt.gradient(model, tt.parameters(model), split, micro_batch=4)
+    b = tt.gradient(model, tt.parameters(model), split.tensors())
+    assert (a - b).norm() < 1e-6

@@ -1,0 +1,107 @@
+"""The group axioms, the action, and what a specification refuses."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import trajtransfer as tt
+
+SPEC = tt.PermutationSpec(
+    {"a": 5, "b": 3},
+    {
+        "w": ((tt.Segment("a", 5),), (tt.Segment(None, 4),)),
+        "v": ((tt.Segment("b", 3), tt.Segment(None, 2)), (tt.Segment("a", 10, 2), tt.Segment("a", 5))),
+        "mean": ((tt.Segment("b", 3),),),
+        "count": (),
+    },
+    frozenset({"mean", "count"}),
+)
+SEEDS = st.integers(0, 2**31)
+
+
+def draw(seed: int) -> tt.Permutation:
+    return tt.Permutation.random(SPEC, torch.Generator().manual_seed(seed))
+
+
+def point(seed: int) -> tt.Params:
+    g = torch.Generator().manual_seed(seed)
+    shapes = {"w": (5, 4), "v": (5, 15), "mean": (3,), "count": ()}
+    return tt.Params({name: torch.randn(shape, generator=g) for name, shape in shapes.items()})
+
+
+def same(x: tt.Params, y: tt.Params) -> bool:
+    return x.keys() == y.keys() and all(torch.equal(x[name], y[name]) for name in x)
+
+
+@given(SEEDS, SEEDS, SEEDS)
+def test_group_axioms(i, j, k):
+    a, b, c, e = draw(i), draw(j), draw(k), tt.Permutation.identity(SPEC)
+    assert (a @ b) @ c == a @ (b @ c)
+    assert a @ e == a == e @ a
+    assert a @ a.inverse() == e == a.inverse() @ a
+
+
+@given(SEEDS, SEEDS)
+def test_the_action_is_one(i, j):
+    a, b, x = draw(i), draw(j), point(i)
+    assert same((a @ b)(x), a(b(x)))
+    assert same(tt.Permutation.identity(SPEC)(x), x)
+    assert same(a.inverse()(a(x)), x)
+
+
+@given(SEEDS, SEEDS)
+def test_the_action_is_linear_and_orthogonal(i, j):
+    pi, x, y = draw(i), point(i), point(j)
+    assert (pi(x + 2.0 * y) - (pi(x) + 2.0 * pi(y))).norm() <= 1e-5
+    assert pi(x) @ pi(y) == pytest.approx(x @ y, rel=1e-9, abs=1e-9)
+
+
+@given(SEEDS)
+def test_unit_i_of_the_image_is_unit_indices_i(i):
+    pi, x = draw(i), point(i)
+    moved, a, b = pi(x), pi.indices["a"], pi.indices["b"]
+    assert torch.equal(moved["w"], x["w"][a])
+    assert torch.equal(moved["mean"], x["mean"][b])
+    blocks = x["v"][:, :10].reshape(5, 5, 2)[:, a].reshape(5, 10)
+    whole = torch.cat([blocks, x["v"][:, 10:][:, a]], 1)
+    assert torch.equal(moved["v"], torch.cat([whole[:3][b], whole[3:]]))
+
+
+def test_random_elements_are_uniform_and_seeded(generator):
+    first = torch.stack([tt.Permutation.random(SPEC, generator).indices["b"] for _ in range(3000)])
+    counts = torch.stack([(first == unit).float().mean(0) for unit in range(3)])
+    assert (counts - 1 / 3).abs().max() < 0.04
+    assert draw(1) == draw(1)
+
+
+def test_unknown_tensors_and_wrong_shapes_are_refused():
+    with pytest.raises(ValueError, match="does not know the tensor 'u'"):
+        draw(0)(tt.Params({"u": torch.zeros(5)}))
+    with pytest.raises(ValueError, match=r"'w' has shape \(4, 4\), the specification says \(5, 4\)"):
+        draw(0)(tt.Params({"w": torch.zeros(4, 4)}))
+
+
+def test_units_on_two_axes_are_refused():
+    with pytest.raises(ValueError, match=r"units 'a' stand on axes 0 and 1 of 'w'.*quadratic assignment"):
+        tt.PermutationSpec({"a": 3}, {"w": ((tt.Segment("a", 3),), (tt.Segment("a", 3),))})
+
+
+@pytest.mark.parametrize(
+    ("segment", "message"),
+    [
+        (tt.Segment("a", 4), "4 entries in blocks of 1 are not the 3 units"),
+        (tt.Segment("z", 3), "'z', which"),
+    ],
+)
+def test_inconsistent_specifications_are_refused(segment, message):
+    with pytest.raises(ValueError, match=message):
+        tt.PermutationSpec({"a": 3}, {"w": ((segment,),)})
+
+
+def test_permutations_of_different_specifications_do_not_compose():
+    other = tt.PermutationSpec({"a": 5}, {"w": ((tt.Segment("a", 5),),)})
+    with pytest.raises(ValueError, match="different specifications"):
+        draw(0) @ tt.Permutation.identity(other)

@@ -1,0 +1,51 @@
+"""Linear trajectories and their times."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import trajtransfer as tt
+
+
+@given(st.integers(1, 60))
+def test_times_rise_from_0_to_1(steps):
+    for schedule in (tt.uniform, tt.cosine):
+        times = schedule(steps)
+        assert len(times) == steps + 1 and times[0] == 0 and times[-1] == 1
+        assert all(a < b for a, b in itertools.pairwise(times))
+
+
+@given(st.integers(2, 60))
+def test_increments(steps):
+    assert all(b - a == pytest.approx(1 / steps) for a, b in zip(tt.uniform(steps), tt.uniform(steps)[1:], strict=False))
+    times = tt.cosine(steps)
+    ratio = (times[1] - times[0]) / (times[-1] - times[-2])
+    assert ratio == pytest.approx(2 / (1 + math.cos(math.pi * (steps - 1) / steps)))
+
+
+def test_a_line_is_a_sequence_of_points():
+    start, end = tt.Params({"w": torch.zeros(3)}), tt.Params({"w": torch.full((3,), 8.0)})
+    line = tt.Line(start, end, tt.uniform(4))
+    assert len(line) == 5 and line[0] is start and line[-1] is end
+    assert [float(x["w"][0]) for x in line] == [0, 2, 4, 6, 8] == [float(x["w"][0]) for x in line[:]]
+    with pytest.raises(IndexError):
+        line[5]
+
+
+@pytest.mark.parametrize("times", [[0.0], [0.0, 0.5], [0.1, 1.0], [0.0, 0.6, 0.5, 1.0]])
+def test_other_times_are_refused(times):
+    x = tt.Params({"w": torch.zeros(1)})
+    with pytest.raises(ValueError, match="rise from 0 to 1"):
+        tt.Line(x, x, times)
+
+
+@pytest.mark.parametrize("schedule", [tt.uniform, tt.cosine])
+def test_no_steps_are_refused(schedule):
+    with pytest.raises(ValueError, match="at least one step, got steps=0"):
+        schedule(0)
