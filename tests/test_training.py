@@ -83,13 +83,13 @@ def test_learning_rates():
     rates = [RECIPE.learning_rate(i, 10) for i in range(40)]
     assert rates[:10] == pytest.approx([0.05 * (i + 1) / 10 for i in range(10)])
     assert rates[10] == 0.05 and rates[25] == pytest.approx(0.05 * 0.5) and rates[-1] > 0
-    assert all(a > b for a, b in itertools.pairwise(rates))
+    assert all(a > b for a, b in itertools.pairwise(rates[10:]))
     assert tt.Recipe(3, 0.1).learning_rate(17, 10) == 0.1
 
 
 def test_a_diverged_run_is_reported_by_name():
     with pytest.raises(tt.DivergedError, match=r"'mnist-mlp seed 3' diverged in epoch \d+.*lower lr=1e\+20"):
-        list(tt.train(network(), split(), tt.Recipe(5, 1e20), seed=0, name="mnist-mlp seed 3"))[-1]
+        list(tt.train(network(), split(), tt.Recipe(5, 1e20, batch_size=16), seed=0, name="mnist-mlp seed 3"))[-1]
 
 
 def test_bad_recipes_are_refused():

@@ -1,0 +1,81 @@
+"""The main job on real digits: the paper's comparison, by the criteria fixed for it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from statistics import fmean
+
+import pytest
+import torch
+
+from trajtransfer import claims, experiment, networks
+from trajtransfer.settings import setting
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRAJTRANSFER_HOME", str(tmp_path_factory.mktemp("project")))
+        networks.task.cache_clear()
+        yield experiment.transfer_pairs(setting("mnist5k-mlp"), [(1, 2), (3, 4), (5, 6)], experiment.METHODS, "cpu")
+
+
+def test_the_paper_s_comparison_holds_on_5000_digits(rows):
+    """2-MLP with 1024 hidden units, three pairs: near Oracle at the end, far above Naive at the first step, all rise."""
+    measures = claims.transfer_measures(claims.curves_of(rows))
+    mean = {name: fmean(values) for name, values in measures.items()}
+    for method in ("gmt", "fgmt"):
+        assert mean[f"{method}-final-minus-oracle"] >= -0.02
+        assert mean[f"{method}-first-minus-naive"] >= 0.25
+    assert all(min(measures[f"{method}-rise"]) > 0 for method in experiment.METHODS)
+
+
+def test_rows_are_tidy_and_counted(rows):
+    assert len(rows) == 3 * 4 * 5
+    assert {row["gradient_pairs"] for row in rows if row["method"] == "gmt"} == {1, 3, 6, 10, 15}
+    assert all(0 <= row[c] <= 1 for row in rows for c in ("accuracy", "selection_accuracy"))
+    assert all(row["agreement"] > row["agreement_identity"] for row in rows if row["method"] in ("gmt", "fgmt"))
+
+
+def test_same_seed_same_numbers_also_in_an_executor(rows, monkeypatch, project):
+    def numbers(found):
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in found]
+
+    with ThreadPoolExecutor(1) as executor:
+        again = experiment.transfer_pairs(setting("mnist5k-mlp"), [(3, 4)], experiment.METHODS, "cpu", executor)
+    assert numbers(again) == numbers(row for row in rows if row["pair"] == "3-4")
+
+
+def test_batchnorm_networks_are_transferred_with_fresh_statistics(project, monkeypatch):
+    """A ResNet-18 end to end, on few images for few steps: the whole path, not its quality."""
+    from dataclasses import replace
+
+    chosen = setting("fashion-resnet18")
+    few = replace(chosen, dataset="mnist-5k", classes=(0, 1), steps=1, batch_size=64, statistics=128)
+    chosen = replace(few, recipe=replace(chosen.recipe, epochs=1))
+    seen = []
+    original = experiment.running_statistics
+    monkeypatch.setattr(experiment, "running_statistics", lambda *a: seen.append(a) or original(*a))
+    found = experiment.transfer_pair(chosen, ["fgmt"], "cpu", (1, 2))
+    assert len(found) == 1 and torch.isfinite(torch.tensor(found[0]["loss"])) and len(seen) == 2
+    assert all(len(call[2]) == 128 for call in seen)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1-1", "seed pair 1-1: source and target are the same"),
+        ("1:2", "not of the form '1-2, 3-4'"),
+        ("", "not of the form"),
+    ],
+)
+def test_bad_seed_pairs_are_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        experiment.parse_pairs(text)
+
+
+def test_pairs_and_methods_are_read():
+    assert experiment.parse_pairs("1-2, 3-4") == [(1, 2), (3, 4)]
+    assert experiment.parse_methods("naive,fgmt") == ["naive", "fgmt"]
+    with pytest.raises(ValueError, match=r"unknown methods \['fgm'\]; known: naive, oracle, gmt, fgmt"):
+        experiment.parse_methods("fgm")
