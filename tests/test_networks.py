@@ -62,14 +62,12 @@ def test_a_killed_run_goes_on_with_the_same_numbers(project, monkeypatch):
     assert [row["accuracy"] for row in resumed.history] == [row["accuracy"] for row in whole.history]
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"\xff" * 200], ids=["truncated", "empty", "noise"]
-)
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"noise" * 40])
 def test_a_damaged_checkpoint_is_named(damage, project):
     networks.network(tiny(epochs=1), seed=1)
     path = only_checkpoint(project)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(networks.CheckpointError, match="is damaged or truncated.*delete it and run again") as error:
+    with pytest.raises(networks.CheckpointError, match=r"is damaged or truncated.*delete it and run again") as error:
         networks.network(tiny(epochs=1), seed=1)
     assert str(path) in str(error.value)
 

@@ -126,14 +126,14 @@ def _cell(value: Any) -> str:
 
 @lru_cache
 def _commit() -> str:
-    """The commit of the code that runs, marked when files differ from it; "unknown" outside a checkout."""
+    """The commit of the code that runs, marked when code or notebooks differ from it; "unknown" outside a checkout."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(Path(__file__).parent), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return git("rev-parse", "--short=12", "HEAD") + ("-modified" if git("status", "--porcelain", "--", "..") else "")
+        return git("rev-parse", "--short=12", "HEAD") + ("-modified" if git("status", "--porcelain", "--", ".", "../notebooks") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

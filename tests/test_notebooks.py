@@ -1,0 +1,169 @@
+"""Notebooks: how they read, and that nbval re-executes the reference copies and compares them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from conftest import ROOT
+
+from trajtransfer import runner
+
+REFERENCE = ROOT / "tests" / "reference"
+INPUTS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PUBLISHED = sorted((ROOT / "book" / "published").glob("*.ipynb"))
+# Named tolerances of the record, absolute, for other processors and libraries than those of the reference.
+TOLERANCES = {"accuracy": 0.08, "loss": 0.3, "agreement": 0.08, "weight space": 1.0, "gradient_cosine": 0.2, "rounding": 1e-9}
+COLUMNS = {
+    "accuracy": "accuracy", "selection_accuracy": "accuracy", "loss": "loss", "agreement": "agreement",
+    "agreement_identity": "agreement", "distance": "weight space", "control": "weight space", "u": "weight space",
+    "v": "weight space", "gradient_cosine": "gradient_cosine", "change": "rounding", "position": "rounding",
+}  # fmt: skip
+TIMES = {"seconds", "seconds of training", "share of training"}
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=lambda p: p.stem)
+def test_inputs_are_short_and_hold_no_outputs(path):
+    cells = [c for c in read(path).cells if c.cell_type == "code"]
+    assert 5 <= len(cells) <= 9 and cells[0].metadata.tags == ["parameters"]
+    for cell in cells:
+        assert not cell.outputs and cell.execution_count is None
+        assert len(cell.source.splitlines()) <= 14 and max(map(len, cell.source.splitlines())) <= 105
+        tree = ast.parse(cell.source)
+        assert not [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef | ast.Lambda)]
+        loops = [n for n in ast.walk(tree) if isinstance(n, ast.For)]
+        assert not [inner for loop in loops for inner in ast.walk(loop) if isinstance(inner, ast.For) and inner is not loop]
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=lambda p: p.stem)
+def test_every_parameter_has_a_type_and_a_comment(path):
+    source = next(c for c in read(path).cells if c.cell_type == "code").source
+    for line in source.splitlines():
+        assert re.fullmatch(r"\w+: (int|float|str|bool) = \S.*  # .+", line), line
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=lambda p: p.stem)
+def test_every_figure_has_a_label_a_caption_and_an_alternative_text(path):
+    figures = [c for c in read(path).cells if "plt.show()" in c.source]
+    assert figures
+    for cell in figures:
+        figure, image = cell.metadata.mystnb["figure"], cell.metadata.mystnb["image"]
+        assert figure["name"].startswith(f"{path.stem}-") and len(figure["caption"]) > 150 and len(image["alt"]) > 80
+        assert re.search(r"pair|weights", figure["caption"])
+
+
+@pytest.mark.parametrize("profile", sorted((ROOT / "notebooks" / "profiles").glob("*.yaml")), ids=lambda p: p.stem)
+def test_profiles_are_valid(profile):
+    listing = yaml.safe_load(profile.read_text())
+    names = [entry["name"] for entry in listing["runs"]]
+    assert len(set(names)) == len(names) and listing["description"]
+    assert {"permutation_symmetry", "gradient_matching", "transfer", "transfer_pretrained"} <= set(names)
+    for entry in listing["runs"]:
+        runner.check(ROOT / "notebooks" / f"{entry['notebook']}.ipynb", entry["parameters"])
+
+
+@pytest.mark.parametrize("path", [*REFERENCE.glob("*.ipynb"), *PUBLISHED], ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_executed_copies_are_those_of_the_inputs(path):
+    """Stale copies: another source, other parameters than the profile's, another version, or too large."""
+    profile = json.loads((path.parent / "profile.json").read_text())
+    listing = yaml.safe_load((ROOT / "notebooks" / "profiles" / f"{profile['profile']}.yaml").read_text())
+    (entry,) = [e for e in listing["runs"] if e["name"] == path.stem]
+    executed, given = read(path), read(ROOT / "notebooks" / f"{entry['notebook']}.ipynb")
+    sources = [c.source for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    expected = [
+        runner._relabel(c.source, entry["notebook"], entry["name"]) if c.cell_type == "markdown" else c.source
+        for c in given.cells
+    ]
+    assert sources[1:] == expected[1:]
+    assert executed.metadata.papermill.parameters == entry["parameters"] | {"record": entry["name"]}
+    record = json.loads(path.with_suffix(".json").read_text())
+    assert record["provenance"]["versions"]["trajtransfer"] == runner_version()
+    assert record["provenance"]["profile"] == profile["profile"] and "modified" not in record["provenance"]["commit"]
+    assert path.stat().st_size < 1_000_000
+    outputs = [o for c in executed.cells for o in c.get("outputs", [])]
+    assert not [o for o in outputs if o.output_type in ("stream", "error")]
+
+
+def runner_version() -> str:
+    from importlib.metadata import version
+
+    return version("trajtransfer")
+
+
+def nbval(folder: Path, names: list[str]) -> subprocess.CompletedProcess[str]:
+    """Re-execute copies in `folder` and compare their outputs; numbers are left to the records."""
+    environment = os.environ | {"TRAJTRANSFER_HOME": str(folder), "TRAJTRANSFER_PROFILE": "quick", "TQDM_DISABLE": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env"]
+    command += ["--nbval-sanitize-with", str(REFERENCE / "sanitize.cfg"), *names]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("nbval")
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    for path in REFERENCE.glob("*.ipynb"):
+        shutil.copy(path, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def validated(copies) -> subprocess.CompletedProcess[str]:
+    return nbval(copies, sorted(p.name for p in copies.glob("*.ipynb")))
+
+
+def test_the_sanitising_rules_are_all_loaded():
+    """nbval silently drops rules that it cannot read."""
+    from configparser import RawConfigParser
+
+    rules = RawConfigParser()
+    rules.read(REFERENCE / "sanitize.cfg")
+    assert len(rules.sections()) == 2
+    for section in rules.sections():
+        re.compile(rules.get(section, "regex"))
+        assert rules.get(section, "replace")
+
+
+def test_nbval_passes_on_the_reference_copies(validated):
+    assert validated.returncode == 0, validated.stdout[-4000:]
+    assert int(re.search(r"(\d+) passed", validated.stdout).group(1)) >= 30
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in REFERENCE.glob("*.ipynb")))
+def test_numbers_agree_within_named_tolerances(name, validated, copies):
+    reference, found = (json.loads((folder / f"{name}.json").read_text()) for folder in (REFERENCE, copies))
+    assert reference["tables"].keys() == found["tables"].keys() and reference["measures"].keys() == found["measures"].keys()
+    for table, rows in reference["tables"].items():
+        assert len(rows) == len(found["tables"][table])
+        for expected, row in zip(rows, found["tables"][table], strict=True):
+            for column, value in expected.items():
+                if column in TIMES:
+                    continue
+                tolerance = TOLERANCES[COLUMNS[column]] if isinstance(value, float) else 0
+                assert row[column] == (
+                    value if value is None or isinstance(value, str) else pytest.approx(value, abs=tolerance)
+                ), (table, column)
+
+
+def test_a_mutated_copy_fails(validated, copies):
+    """nbval is shown to compare something: one changed word in one stored output."""
+    mutated = read(copies / "permutation_symmetry.ipynb")
+    outputs = [o for c in mutated.cells for o in c.get("outputs", []) if "barrier" in str(o.get("data", {}).get("text/markdown"))]
+    assert outputs
+    outputs[0].data["text/markdown"] = outputs[0].data["text/markdown"].replace("barrier", "carrier")
+    nbformat.write(mutated, copies / "mutated.ipynb")
+    done = nbval(copies, ["mutated.ipynb"])
+    assert done.returncode == 1 and "carrier" in done.stdout and "1 failed" in done.stdout

@@ -1,0 +1,75 @@
+"""pyproject.toml, the lock file, environment.yml and the workflows are kept in step."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+
+import pytest
+import yaml
+from conftest import ROOT
+from packaging.requirements import Requirement
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCKED = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().splitlines())
+EVERYTHING = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+
+
+@pytest.mark.parametrize("text", EVERYTHING)
+def test_every_dependency_is_locked_within_its_range(text):
+    requirement = Requirement(text)
+    names = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in LOCKED.items()}
+    assert requirement.specifier.contains(names[requirement.name])
+
+
+def test_the_lock_pins_exactly_and_lists_no_cuda_packages():
+    assert all(re.fullmatch(r"[\w.]+", version) for version in LOCKED.values())
+    assert not [name for name in LOCKED if re.search("nvidia|cuda|triton", name)]
+    assert (LOCKED["torch"], LOCKED["torchvision"]) == ("2.13.0", "0.28.0")
+
+
+def test_conda_takes_the_same_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, _, pip = environment["dependencies"]
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python.split("=")[1])
+    assert pip["pip"] == ["-r requirements.lock", "-e ."]
+
+
+def test_imports_are_declared():
+    """Every third-party package that the library imports is a dependency of its own, not somebody else's."""
+    declared = {Requirement(text).name.replace("-", "_") for text in PROJECT["dependencies"]} | {"yaml", "mlxtend"}
+    transitive = {"numpy", "nbformat", "traitlets", "IPython"}  # of torch, papermill and ipykernel
+    for path in (ROOT / "trajtransfer").glob("*.py"):
+        for name in re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE):
+            assert name in declared | transitive | {"trajtransfer"} or name in sys.stdlib_module_names, (path.name, name)
+
+
+def test_versions_agree():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == PROJECT["version"]
+    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
+    assert PROJECT["license"] == citation["license"] == "Apache-2.0"
+
+
+def test_workflows_call_what_the_readme_calls():
+    workflows = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / ".github" / "workflows").glob("*.yml")}
+    assert workflows.keys() == {"tests", "book", "links", "gpu"}
+    commands = {
+        name: [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+        for name, workflow in workflows.items()
+    }
+    assert "make test" in commands["tests"] and "make book" in commands["book"]
+    assert any("make reproduce" in command for command in commands["gpu"])
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_modules_and_functions_stay_small():
+    import ast
+
+    for path in (ROOT / "trajtransfer").glob("*.py"):
+        text = path.read_text()
+        assert len(text.splitlines()) <= 280, path.name
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 45, (path.name, node.name)

@@ -1,0 +1,133 @@
+"""Running notebooks: parameters are checked first, results appear complete or not at all, exit codes are honest."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import ROOT
+
+from trajtransfer import cli, runner
+
+NOTEBOOK = ROOT / "notebooks" / "transfer.ipynb"
+
+
+def test_parameters_have_types_defaults_and_help():
+    found = runner.parameters(NOTEBOOK)
+    assert found["steps"].type == "int" and found["steps"].default == 0 and "length T" in found["steps"].help
+    assert found["pairs"].type == "str" and found["width"].type == "float" and "record" not in found
+
+
+def test_values_are_converted_by_type():
+    given = {"steps": "3", "width": "1e-3", "pairs": "1-2", "batch_size": 64}
+    assert runner.check(NOTEBOOK, given) == {"steps": 3, "width": 0.001, "pairs": "1-2", "batch_size": 64}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "trasnfer"], "unknown notebook 'trasnfer'; known: gradient_matching, permutation_symmetry, transfer"),
+        (["run", "transfer", "-p", "step=3"], "transfer has no parameter 'step'; it has: setting, preset, pairs"),
+        (["run", "transfer", "-p", "steps=three"], "transfer: steps='three' is not of type int (default: 0)"),
+        (["run", "transfer", "-p", "steps=1e-3"], "transfer: steps='1e-3' is not of type int"),
+        (["run", "transfer", "-p", "steps"], "-p steps: expected NAME=VALUE"),
+        (["run", "transfer", "-p", "record=mine"], "transfer has no parameter 'record'"),
+        (["reproduce", "--profile", "slow"], "unknown profile 'slow'; known: gpu, laptop, paper, quick"),
+        (["book", "--results", "nowhere"], "nowhere holds no results"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_runs(arguments, message, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(runner, "_execute", None)
+    assert cli.main(arguments) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_usage_errors_exit_with_2():
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["run"])
+    assert stop.value.code == 2
+
+
+def test_outside_a_checkout(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TRAJTRANSFER_HOME", str(tmp_path))
+    assert cli.main(["list"]) == 1
+    assert "run this inside a checkout of trajtransfer" in capsys.readouterr().err
+
+
+def test_list_shows_every_parameter(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT / "book")  # any folder of the checkout will do
+    assert cli.main(["list"]) == 0
+    said = capsys.readouterr().out
+    assert "transfer\n" in said and "  pairs: str = '1-2, 3-4, 5-6'  seeds of source and target" in said
+
+
+def test_help_says_what_things_cost(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["reproduce", "--help"])
+    assert "minutes" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    assert "weeks" in capsys.readouterr().out
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A project with this one's notebooks and an empty cache of networks."""
+    (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
+    monkeypatch.setenv("TRAJTRANSFER_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_other_parameters_give_another_figure_and_other_numbers(checkout):
+    """A reader's re-run through the command line, with another seed pair and width."""
+    found = []
+    for parameters in (["pairs=1-2", "width=64"], ["pairs=7-8", "width=96"]):
+        arguments = [x for p in (*parameters, "steps=2", "methods=naive,fgmt") for x in ("-p", p)]
+        assert cli.main(["run", "transfer", *arguments, "--device", "cpu"]) == 0
+        notebook = json.loads((checkout / "runs" / "own" / "transfer.ipynb").read_text())
+        outputs = [o["data"] for cell in notebook["cells"] for o in cell.get("outputs", []) if "data" in o]
+        (figure,) = [data["image/png"] for data in outputs if "image/png" in data]
+        record = json.loads((checkout / "runs" / "own" / "transfer.json").read_text())
+        found.append((figure, record["measures"]["fgmt-final"], record["provenance"]["parameters"]))
+        assert not any(o["output_type"] == "stream" for cell in notebook["cells"] for o in cell.get("outputs", []))
+    (figure_a, final_a, parameters_a), (figure_b, final_b, parameters_b) = found
+    assert figure_a != figure_b and final_a != final_b
+    assert (parameters_a["width"], parameters_b["width"], parameters_b["pairs"]) == (64, 96, "7-8")
+    assert not [p for p in (checkout / "runs" / "own").iterdir() if p.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        (["pairs=3-3"], "seed pair 3-3: source and target are the same run"),
+        (["setting=mnits"], "unknown setting 'mnits'; known: mnist-mlp"),
+        (["batch_size=100000", "pairs=1-2", "width=8"], "a batch of 100000 cannot be drawn from 3848 images"),
+    ],
+)
+def test_errors_inside_a_notebook_are_reported_and_leave_earlier_results(parameters, message, checkout, capsys):
+    earlier = checkout / "runs" / "own" / "transfer.json"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("earlier")
+    assert cli.main(["run", "transfer", *(x for p in parameters for x in ("-p", p))]) == 1
+    assert message in capsys.readouterr().err
+    assert [p.name for p in earlier.parent.iterdir()] == ["transfer.json"] and earlier.read_text() == "earlier"
+
+
+def test_an_interrupted_run_leaves_nothing_half_written(checkout, monkeypatch, capsys):
+    def interrupted(root, path, executed, values, profile):
+        executed.write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "_execute", interrupted)
+    assert cli.main(["run", "transfer"]) == 130
+    assert not list((checkout / "runs" / "own").iterdir())
+
+
+def test_labels_follow_the_name_of_the_run():
+    text = (
+        "{numref}`transfer-curves` {glue:text}`transfer-gmt-first` {download}`transfer.json` (transfer-x) the transfer-notebook"
+    )
+    assert runner._relabel(text, "transfer", "two") == (
+        "{numref}`two-curves` {glue:text}`two-gmt-first` {download}`two.json` (two-x) the transfer-notebook"
+    )
