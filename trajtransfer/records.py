@@ -133,7 +133,9 @@ def _commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return git("rev-parse", "--short=12", "HEAD") + ("-modified" if git("status", "--porcelain", "--", ".", "../notebooks") else "")
+        return git("rev-parse", "--short=12", "HEAD") + (
+            "-modified" if git("status", "--porcelain", "--", ".", "../notebooks") else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
