@@ -11,7 +11,10 @@ from conftest import ROOT
 from trajtransfer import claims
 from trajtransfer.records import Record, markdown_table, reported
 
-CURVES = {"naive": [[0.1, 0.3, 0.2], [0.2, 0.4, 0.4]], "fgmt": [[0.5, 0.9, 0.8], [0.6, 0.8, 0.8]]}
+CURVES = {
+    "naive": [claims.Curve((0.1, 0.3, 0.2), (0.1, 0.3, 0.2)), claims.Curve((0.2, 0.4, 0.4), (0.2, 0.4, 0.4))],
+    "fgmt": [claims.Curve((0.5, 0.9, 0.8), (0.1, 0.2, 0.2)), claims.Curve((0.6, 0.9, 0.8), (0.1, 0.1, 0.2))],
+}
 
 
 def test_measures_by_hand():
@@ -21,6 +24,12 @@ def test_measures_by_hand():
     assert found["fgmt-first-minus-naive"] == pytest.approx([0.4, 0.4])
     assert found["fgmt-peak-minus-naive"] == pytest.approx([0.6, 0.4])
     assert found["fgmt-final-minus-naive"] == pytest.approx([0.6, 0.4])
+
+
+def test_the_best_step_is_chosen_on_the_selection_split():
+    rows = [{"method": "gmt", "pair": "1-2", "accuracy": a, "selection_accuracy": s} for a, s in ((0.3, 0.9), (0.8, 0.2))]
+    (curve,) = claims.curves_of(rows)["gmt"]
+    assert (curve.first, curve.peak, curve.final) == (0.3, 0.3, 0.8)
 
 
 def test_the_paper_s_own_numbers_go_through_the_same_measures():

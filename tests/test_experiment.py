@@ -75,6 +75,7 @@ def test_batchnorm_networks_are_transferred_with_fresh_statistics(project, monke
         ("1-1", "seed pair 1-1: source and target are the same"),
         ("1:2", "not of the form '1-2, 3-4'"),
         ("", "not of the form"),
+        ("1-2,1-2", "names a pair twice"),
     ],
 )
 def test_bad_seed_pairs_are_refused(text, message):
@@ -87,3 +88,8 @@ def test_pairs_and_methods_are_read():
     assert experiment.parse_methods("naive,fgmt") == ["naive", "fgmt"]
     with pytest.raises(ValueError, match=r"unknown methods \['fgm'\]; known: naive, oracle, gmt, fgmt"):
         experiment.parse_methods("fgm")
+    with pytest.raises(ValueError, match="names a method twice"):
+        experiment.parse_methods("gmt, gmt")
+    assert experiment.parse_pair("3-4") == (3, 4)
+    with pytest.raises(ValueError, match="names 2 pairs; this notebook follows one"):
+        experiment.parse_pair("1-2, 3-4")

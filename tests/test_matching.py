@@ -128,7 +128,7 @@ def test_bad_input_is_refused():
     theta, spec = tt.parameters(model), tt.permutation_spec(model, torch.zeros(2, 5))
     with pytest.raises(ValueError, match="at least one"):
         tt.match([], spec)
-    with pytest.raises(ValueError, match=r"units '0' hold NaN"):
+    with pytest.raises(ValueError, match=r"'0\.bias' holds NaN"):
         tt.match([(theta, theta | tt.Params({"0.bias": torch.full((7,), float("nan"))}))], spec)
     with pytest.raises(ValueError, match="does not know the tensor 'extra'"):
         tt.match([(theta | tt.Params({"extra": torch.zeros(1)}), theta)], spec)

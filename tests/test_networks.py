@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import trajtransfer as tt
-from trajtransfer import networks
+from trajtransfer import models, networks
 from trajtransfer.settings import SETTINGS, setting
 
 
@@ -62,7 +62,9 @@ def test_a_killed_run_goes_on_with_the_same_numbers(project, monkeypatch):
     assert [row["accuracy"] for row in resumed.history] == [row["accuracy"] for row in whole.history]
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"noise" * 40])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"noise" * 40, lambda b: b[:-5] + b"noise"]
+)
 def test_a_damaged_checkpoint_is_named(damage, project):
     networks.network(tiny(epochs=1), seed=1)
     path = only_checkpoint(project)
@@ -86,6 +88,9 @@ def test_a_pretrained_network_starts_where_its_parent_ended(project):
     child, parent = networks.network(chosen, seed=1), networks.network(chosen.pretrained, seed=1)
     assert torch.equal(child.start["hidden.weight"], parent.end["hidden.weight"])
     assert not torch.equal(child.start["head.weight"], parent.end["head.weight"])
+    first_layer = models.build("mlp", (1, 28, 28), 5, 16, 1).hidden.weight.flatten()[:80]
+    correlation = torch.corrcoef(torch.stack([first_layer.detach(), child.start["head.weight"].flatten()]))[0, 1]
+    assert correlation.abs() < 0.5  # the head has a seed of its own, not the stream that drew the first layer
     other = networks.network(chosen, seed=2)
     assert not torch.equal(child.start["head.weight"], other.start["head.weight"])
     assert networks.checksums(chosen).keys() == {"mnist-5k"}

@@ -145,6 +145,11 @@ def test_nbval_passes_on_the_reference_copies(validated):
 @pytest.mark.parametrize("name", sorted(p.stem for p in REFERENCE.glob("*.ipynb")))
 def test_numbers_agree_within_named_tolerances(name, validated, copies):
     reference, found = (json.loads((folder / f"{name}.json").read_text()) for folder in (REFERENCE, copies))
+    compare(reference, found)
+
+
+def compare(reference, found) -> None:
+    """Tables and measures of two records: texts and counts equal, numbers within the tolerance of their column."""
     assert reference["tables"].keys() == found["tables"].keys() and reference["measures"].keys() == found["measures"].keys()
     for table, rows in reference["tables"].items():
         assert len(rows) == len(found["tables"][table])
@@ -152,10 +157,29 @@ def test_numbers_agree_within_named_tolerances(name, validated, copies):
             for column, value in expected.items():
                 if column in TIMES:
                     continue
-                tolerance = TOLERANCES[COLUMNS[column]] if isinstance(value, float) else 0
-                assert row[column] == (
-                    value if value is None or isinstance(value, str) else pytest.approx(value, abs=tolerance)
-                ), (table, column)
+                if isinstance(value, float):
+                    value = pytest.approx(value, abs=TOLERANCES[COLUMNS[column]])
+                assert row[column] == value, (table, column)
+
+
+def test_a_mutated_number_fails():
+    reference = json.loads((REFERENCE / "transfer.json").read_text())
+    for column, change in (("accuracy", 0.1), ("gradient_pairs", 1), ("t", 1)):
+        mutated = json.loads(json.dumps(reference))
+        mutated["tables"]["curves"][-1][column] += change
+        with pytest.raises(AssertionError, match=column):
+            compare(reference, mutated)
+    compare(reference, reference)
+
+
+def test_there_is_something_to_compare():
+    assert {p.stem for p in REFERENCE.glob("*.json")} >= {
+        "transfer",
+        "transfer_pretrained",
+        "gradient_matching",
+        "permutation_symmetry",
+    }
+    assert len(PUBLISHED) >= 4
 
 
 def test_a_mutated_copy_fails(validated, copies):

@@ -103,8 +103,35 @@ def test_both_gradients_are_of_the_same_fresh_batch(generator):
 
 def test_a_split_is_data_too(generator):
     images = torch.randint(0, 256, (10, 1, 1, 5), generator=generator).to(torch.uint8)
-    split = Split(images, torch.arange(10) % 3, torch.zeros(1, 1, 1), torch.ones(1, 1, 1))
+    split = Split(images, torch.arange(10), torch.arange(10) % 3, torch.zeros(1, 1, 1), torch.ones(1, 1, 1))
     model = nn.Sequential(nn.Flatten(), mlp())
     a = tt.gradient(model, tt.parameters(model), split, micro_batch=4)
     b = tt.gradient(model, tt.parameters(model), split.tensors())
     assert (a - b).norm() < 1e-6
+
+
+def test_a_small_rest_does_not_weigh_more_than_it_is(generator):
+    """258 samples in batches of at most 256: 129 and 129, not 256 and 2."""
+    model, (x, y) = normalised().double(), data(generator, 258)
+    theta = tt.parameters(model)
+    found = tt.running_statistics(model, theta, (x.double(), y))
+    hidden = F.linear(x.double(), theta["0.weight"], theta["0.bias"])
+    assert torch.allclose(found["1.running_mean"], hidden.mean(0))
+    assert tt.gradient(model, theta, (x[:257].double(), y[:257])).norm() > 0
+
+
+def test_statistics_that_come_along_are_neither_used_nor_changed(generator):
+    model, (x, y) = normalised().double(), data(generator)
+    theta, batch = tt.parameters(model), (x.double(), y)
+    first = tt.running_statistics(model, theta, batch)
+    kept = {name: v.clone() for name, v in first.items()}
+    again = tt.running_statistics(model, theta | first, batch)
+    assert all(torch.equal(first[name], v) and torch.equal(again[name], v) for name, v in kept.items())
+    assert (tt.gradient(model, theta | first, batch) - tt.gradient(model, theta, batch)).norm() == 0
+
+
+def test_accuracy_is_not_a_number_where_nothing_is_classified(generator):
+    x, _ = data(generator)
+    regression = nn.Sequential(nn.Linear(5, 1), nn.Flatten(0))
+    score = tt.evaluate(regression, tt.parameters(regression), (x, x[:, 0]), loss=F.mse_loss)
+    assert score.accuracy != score.accuracy and score.loss > 0

@@ -101,3 +101,29 @@ def test_the_guard_runs_before_any_matching(generator, monkeypatch):
     monkeypatch.setattr(sys.modules["trajtransfer.one_call"], "permutation_spec", lambda *a: wrong)
     with pytest.raises(ValueError, match="changes the output of Sequential"):
         tt.transfer(model, (model.state_dict(),) * 2, model.state_dict(), data)
+
+
+class Tied(nn.Module):
+    """A layer under two names, a fixed table, and a buffer that is not kept in a state dict."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(6, 6)
+        self.again, self.head = self.first, nn.Linear(6, 2)
+        self.register_buffer("table", torch.rand(6, 6))
+        self.register_buffer("scratch", torch.zeros(1), persistent=False)
+
+    def forward(self, x):
+        x = x @ self.table
+        return self.head(torch.relu(self.first(x)) + torch.tanh(self.again(2 * x)) + self.scratch)
+
+
+def test_tied_names_and_buffers(generator):
+    data = batches(generator)
+    start, end = trained(networks(1, Tied), data)
+    target, model = networks(2, Tied), networks(3, Tied)
+    result = tt.transfer(model, (start, end), target.state_dict(), data, steps=2)
+    state = result.state_dict()
+    model.load_state_dict(state)
+    assert torch.equal(state["first.weight"], state["again.weight"]) and "scratch" not in state
+    assert torch.equal(state["table"], target.table)

@@ -31,15 +31,17 @@ def test_the_lock_pins_exactly_and_lists_no_cuda_packages():
 
 def test_conda_takes_the_same_pins():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    python, _, pip = environment["dependencies"]
-    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python.split("=")[1])
+    python, pip_itself, pip = environment["dependencies"]
+    assert (
+        Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python.split("=")[1]) and pip_itself == "pip=24.3.1"
+    )
     assert pip["pip"] == ["-r requirements.lock", "-e ."]
 
 
 def test_imports_are_declared():
     """Every third-party package that the library imports is a dependency of its own, not somebody else's."""
     declared = {Requirement(text).name.replace("-", "_") for text in PROJECT["dependencies"]} | {"yaml", "mlxtend"}
-    transitive = {"numpy", "nbformat", "traitlets", "IPython"}  # of torch, papermill and ipykernel
+    transitive = {"numpy", "nbclient", "nbformat", "traitlets", "IPython"}  # of torch, papermill and ipykernel
     for path in (ROOT / "trajtransfer").glob("*.py"):
         for name in re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE):
             assert name in declared | transitive | {"trajtransfer"} or name in sys.stdlib_module_names, (path.name, name)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from conftest import ROOT
@@ -100,6 +105,7 @@ def test_other_parameters_give_another_figure_and_other_numbers(checkout):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
+        (["width=nan", "pairs=1-2"], "steps, batch_size and width must be positive"),
         (["pairs=3-3"], "seed pair 3-3: source and target are the same run"),
         (["setting=mnits"], "unknown setting 'mnits'; known: mnist-mlp"),
         (["batch_size=100000", "pairs=1-2", "width=8"], "a batch of 100000 cannot be drawn from 3848 images"),
@@ -122,6 +128,40 @@ def test_an_interrupted_run_leaves_nothing_half_written(checkout, monkeypatch, c
     monkeypatch.setattr(runner, "_execute", interrupted)
     assert cli.main(["run", "transfer"]) == 130
     assert not list((checkout / "runs" / "own").iterdir())
+
+
+def test_a_real_interrupt_stops_the_kernel_and_leaves_nothing(checkout):
+    command = [sys.executable, "-m", "trajtransfer.cli", "run", "transfer", "-p", "width=4096"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not list((checkout / "runs").rglob("checkpoint.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "nothing half-written was kept" in said
+    assert not list((checkout / "runs" / "own").iterdir())
+
+
+def test_a_profile_is_complete_or_not_there(checkout, monkeypatch, capsys):
+    output = checkout / "runs" / "quick"
+    output.mkdir(parents=True)
+    for name in ("profile.json", "gone.ipynb", "gone.json", "gone-curves.csv", "transfer.ipynb"):
+        (output / name).write_text("{}")
+    done = []
+
+    def pretend(root, notebook, given, output, *, name, profile, title):
+        done.append(name)
+        if name == "transfer" and stop:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "run", pretend)
+    stop = True
+    assert cli.main(["reproduce"]) == 130
+    assert not (output / "profile.json").exists() and (output / "gone.json").exists()
+    stop = False
+    assert cli.main(["reproduce"]) == 0
+    assert json.loads((output / "profile.json").read_text())["runs"] == done[-4:]
+    assert sorted(p.name for p in output.iterdir()) == ["profile.json", "transfer.ipynb"]
 
 
 def test_labels_follow_the_name_of_the_run():

@@ -149,3 +149,92 @@ def test_reference_by_hand(generator):
     assert all(torch.equal(moved[name], x) for name, x in by_hand.items())
     x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
     assert torch.allclose(functional_call(model, dict(moved), (x,)), model(x))
+
+
+class Net(nn.Module):
+    """Layers by name and a forward pass given as a function."""
+
+    def __init__(self, forward, **layers: nn.Module):
+        super().__init__()
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+        self.run = forward
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run(self, x)
+
+
+def pair_of_layers() -> dict[str, nn.Module]:
+    return {"a": nn.Linear(4, 6), "b": nn.Linear(4, 6), "head": nn.Linear(6, 2)}
+
+
+def image_layers() -> dict[str, nn.Module]:
+    return {"a": nn.Conv2d(4, 6, 1), "head": nn.Linear(6, 2)}
+
+
+@pytest.mark.parametrize(
+    ("forward", "layers", "shape", "sizes"),
+    [
+        (lambda s, x: s.head(torch.add(s.a(x), other=s.b(x))), pair_of_layers(), (3, 4), [6]),
+        (lambda s, x: s.head(torch.mul(input=s.a(x), other=s.b(x))), pair_of_layers(), (3, 4), [6]),
+        (lambda s, x: s.head(F.max_pool2d(s.a(x), 2).mean(axis=(2, 3))), image_layers(), (3, 4, 4, 4), [6]),
+        (lambda s, x: s.head(s.a(x).flatten(2).mean(axis=-1, keepdims=True).squeeze(-1)), image_layers(), (3, 4, 4, 4), [6]),
+        (lambda s, x: s.a(x).mean(axis=1), {"a": nn.Linear(4, 6)}, (3, 5, 4), []),
+        (
+            lambda s, x: s.head(torch.cat(tensors=[s.a(x), s.b(x)], axis=-1)),
+            {**pair_of_layers(), "head": nn.Linear(12, 2)},
+            (3, 4),
+            [6, 6],
+        ),
+        (lambda s, x: s.head(torch.flatten(input=s.a(x), start_dim=1)), {**pair_of_layers()}, (3, 4), [6]),
+        (lambda s, x: s.head(F.avg_pool1d(s.a(x), 3, 1, 1)), pair_of_layers(), (3, 4), []),
+        (lambda s, x: s.head(F.relu(s.a(x) / torch.sqrt(torch.tensor(8.0)))), pair_of_layers(), (3, 4), [6]),
+        (lambda s, x: s.head(s.a(x) * torch.arange(6.0, dtype=x.dtype)), pair_of_layers(), (3, 4), []),
+        (lambda s, x: s.head(torch.matmul(s.a(x), other=s.b.weight @ s.b.weight.T)), pair_of_layers(), (3, 4), None),
+        (lambda s, x: s.head(s.a(x)[:, 1:5]), {**pair_of_layers(), "head": nn.Linear(4, 2)}, (3, 4), [4]),
+        (lambda s, x: s.head(s.a(x).sum(dim=()) + s.b(x)), pair_of_layers(), (3, 4), [6, 6]),
+    ],
+)
+def test_arguments_given_in_any_way_give_a_symmetry(forward, layers, shape, sizes, generator):
+    """Either the specification is right, or the call is refused by name; never a wrong specification."""
+    model, inputs = Net(forward, **layers), torch.randn(shape, generator=generator)
+    if sizes is None:
+        with pytest.raises(tt.UntraceableError):
+            tt.permutation_spec(model, inputs)
+        return
+    spec = tt.permutation_spec(model, inputs)
+    assert sorted(spec.sizes.values()) == sizes
+    theta = tt.parameters(model)
+    for _ in range(5):
+        pi = tt.Permutation.random(spec, generator)
+        out = [functional_call(model, dict(x), (inputs,)) for x in (theta, pi(theta))]
+        assert torch.allclose(*out, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("forward", "layers", "said"),
+    [
+        (lambda s, x: s.rnn(s.a(x)), {"a": nn.Linear(4, 6), "rnn": nn.LSTM(6, 3)}, "'LSTM'"),
+        (lambda s, x: s.rnn(s.a(x))[0], {"a": nn.Linear(4, 6), "rnn": nn.LSTM(6, 3)}, "'LSTM'"),
+        (lambda s, x: s.a(x).transpose_(0, 1), {"a": nn.Linear(4, 6)}, "'transpose_'"),
+        (lambda s, x: F.max_pool1d(s.a(x), 2, return_indices=True)[0], {"a": nn.Linear(4, 6)}, "pool"),
+        (lambda s, x: s.a(x).std(False), {"a": nn.Linear(4, 6)}, "'std'"),
+    ],
+)
+def test_structures_of_tensors_and_changes_of_shape_in_place_are_refused(forward, layers, said):
+    with pytest.raises(tt.UntraceableError, match=said):
+        tt.permutation_spec(Net(forward, **layers), torch.randn(3, 4))
+
+
+def test_hooks_are_refused():
+    model = mlp()
+    model[2].register_forward_hook(lambda *a: None)
+    with pytest.raises(tt.UntraceableError, match="module '2' has forward hooks"):
+        tt.permutation_spec(model, torch.zeros(2, 5))
+
+
+def test_the_guard_does_not_pass_on_outputs_that_say_nothing(generator):
+    model = Net(lambda s, x: s.head(torch.log(s.a(x))), **pair_of_layers())
+    spec = tt.permutation_spec(model, torch.randn(3, 4))
+    with pytest.raises(ValueError, match="cannot be checked: its outputs are not finite"):
+        tt.check_invariance(model, spec, torch.randn(3, 4), generator)

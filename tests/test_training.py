@@ -17,7 +17,9 @@ from trajtransfer.data import Split
 def split(n: int = 40) -> Split:
     g = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (n, 1, 8, 8), generator=g).to(torch.uint8)
-    return Split(images, torch.randint(0, 3, (n,), generator=g), torch.full((1, 1, 1), 0.5), torch.full((1, 1, 1), 0.3))
+    return Split(
+        images, torch.arange(n), torch.randint(0, 3, (n,), generator=g), torch.full((1, 1, 1), 0.5), torch.full((1, 1, 1), 0.3)
+    )
 
 
 def network() -> nn.Module:
@@ -70,6 +72,14 @@ def test_the_plain_loop():
     found = list(tt.train(network(), data, recipe, seed=7, name="run"))
     assert [c.loss for c in found] == pytest.approx(losses, rel=1e-5)
     assert (found[-1].params - tt.parameters(model)).norm() < 1e-5
+
+
+def test_dropout_is_seeded_and_resumes():
+    model, recipe = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(64, 3)), tt.Recipe(3, 0.1, batch_size=16)
+    whole = list(tt.train(model, split(), recipe, seed=1, name="run"))
+    torch.rand(7)  # somebody else draws from the global state
+    rest = list(tt.train(model, split(), recipe, seed=1, name="run", start=whole[0]))
+    assert (rest[-1].params - whole[-1].params).norm() == 0
 
 
 def test_training_leaves_the_given_model_alone():

@@ -8,44 +8,72 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from trajtransfer.records import markdown_table, reported
 
-Curves = Mapping[str, Sequence[Sequence[float]]]
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy in [0, 1] after steps t = 1..T on the validation split, and on the split that chooses a step."""
+
+    accuracy: tuple[float, ...]
+    selection: tuple[float, ...]
+
+    @property
+    def first(self) -> float:
+        """Accuracy after the first step."""
+        return self.accuracy[0]
+
+    @property
+    def final(self) -> float:
+        """Accuracy after the last step."""
+        return self.accuracy[-1]
+
+    @property
+    def peak(self) -> float:
+        """Accuracy after the step that is best on the selection split."""
+        return self.accuracy[self.selection.index(max(self.selection))]
 
 
-def curves_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[list[float]]]:
-    """Tidy rows of a transfer as method -> one accuracy curve over t = 1..T per seed pair."""
-    curves: dict[str, dict[str, list[float]]] = {}
+Curves = Mapping[str, Sequence[Curve]]
+
+
+def curves_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Curve]]:
+    """Tidy rows of a transfer as method -> one curve per seed pair."""
+    grouped: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
-        curves.setdefault(row["method"], {}).setdefault(row["pair"], []).append(row["accuracy"])
-    return {method: list(by_pair.values()) for method, by_pair in curves.items()}
+        grouped.setdefault((row["method"], row["pair"]), []).append(row)
+    curves: dict[str, list[Curve]] = {}
+    for (method, _), mine in grouped.items():
+        curve = Curve(tuple(r["accuracy"] for r in mine), tuple(r["selection_accuracy"] for r in mine))
+        curves.setdefault(method, []).append(curve)
+    return curves
 
 
-def reported_curves(panel: str) -> dict[str, list[list[float]]]:
-    """The paper's mean curves of a panel as method -> [accuracy curve], accuracies in [0, 1]."""
-    return {c["label"].lower(): [[y / 100 for y in c["mean"]]] for c in reported()[panel]["curves"]}
+def reported_curves(panel: str) -> dict[str, list[Curve]]:
+    """The paper's mean curves of a panel; the paper chooses the step on the validation split itself."""
+    means = {c["label"].lower(): tuple(y / 100 for y in c["mean"]) for c in reported()[panel]["curves"]}
+    return {method: [Curve(mean, mean)] for method, mean in means.items()}
 
 
 def transfer_measures(curves: Curves) -> dict[str, list[float]]:
     """What the claims about Figure 5 speak of, one value per curve; differences are in accuracy.
 
-    Of each method: its first, final and best accuracy, its rise from first to final and its fall from best to
-    final; of each method against a baseline: the differences at the first, best and final steps.
+    Of each method: its first, final and best accuracy (at the step chosen on the selection split), its rise from
+    first to final and its fall from best to final; of each method against another: the three differences.
     """
     measures: dict[str, list[float]] = {}
     for method, ours in curves.items():
-        first, final, peak = ([f(c) for c in ours] for f in (lambda c: c[0], lambda c: c[-1], max))
-        measures |= {f"{method}-first": first, f"{method}-final": final, f"{method}-peak": peak}
-        measures |= {f"{method}-rise": _minus(final, first), f"{method}-fall": _minus(peak, final)}
-        for baseline in curves:
-            if baseline != method:
-                theirs = curves[baseline]
-                measures[f"{method}-first-minus-{baseline}"] = _minus(first, [c[0] for c in theirs])
-                measures[f"{method}-peak-minus-{baseline}"] = _minus(peak, [max(c) for c in theirs])
-                measures[f"{method}-final-minus-{baseline}"] = _minus(final, [c[-1] for c in theirs])
-    return measures
+        measures |= {f"{method}-{name}": [getattr(c, name) for c in ours] for name in ("first", "final", "peak")}
+        measures[f"{method}-rise"] = [c.final - c.first for c in ours]
+        measures[f"{method}-fall"] = [c.peak - c.final for c in ours]
+        for other in curves.keys() - {method}:
+            for name in ("first", "final", "peak"):
+                pairs = zip(ours, curves[other], strict=True)
+                measures[f"{method}-{name}-minus-{other}"] = [getattr(a, name) - getattr(b, name) for a, b in pairs]
+    return dict(sorted(measures.items()))
 
 
 def panel_title(panel: str) -> str:
@@ -59,9 +87,9 @@ def method_table(curves: Curves, reported_: Curves) -> list[dict[str, Any]]:
     table = []
     for method, ours in curves.items():
         row: dict[str, Any] = {"method": method}
-        for name, pick in (("first", lambda c: c[0]), ("best", max), ("last", lambda c: c[-1])):
-            row[f"{name} step"] = _percent([pick(c) for c in ours])
-            row[f"{name}, paper"] = _percent([pick(c) for c in reported_.get(method, [])])
+        for name, which in (("first", "first"), ("best", "peak"), ("last", "final")):
+            row[f"{name} step"] = _percent([getattr(c, which) for c in ours])
+            row[f"{name}, paper"] = _percent([getattr(c, which) for c in reported_.get(method, [])])
         table.append(row)
     return table
 
@@ -123,10 +151,6 @@ def runs_page(records: Mapping[str, Mapping[str, Any]]) -> str:
             "seconds": round(sum(origin["seconds"].values())),
         })  # fmt: skip
     return markdown_table(rows) + "\n"
-
-
-def _minus(a: Sequence[float], b: Sequence[float]) -> list[float]:
-    return [x - y for x, y in zip(a, b, strict=True)]
 
 
 def _values(check: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> list[float] | None:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from trajtransfer import book, runner
 from trajtransfer.networks import home
+from trajtransfer.settings import SETTINGS
+
+COSTS = {
+    "run": "execute one notebook with parameters of your own: under a minute for settings on the bundled digits, a quarter of "
+    "an hour for Fashion-MNIST at width 4096 on two cores, hours for Conv8 on one GPU, days for ImageNet",
+    "reproduce": "execute all notebooks of a profile: quick (two cores, minutes), laptop (two cores, under an hour), gpu (one "
+    "GPU, hours), paper (one GPU, weeks: ImageNet)",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,33 +37,23 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="trajtransfer", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    list_ = commands.add_parser("list", help="show the notebooks with their parameters (seconds)")
-    list_.set_defaults(command=_list)
+    def command(name: str, action: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=action)
+        return sub
 
-    run = commands.add_parser(
-        "run", help="execute one notebook with parameters of your own (from a minute to days: see the setting)"
-    )
+    command("list", _list, "show the notebooks and settings with their parameters (seconds)")
+    run = command("run", _run, COSTS["run"])
     run.add_argument("notebook", help="a name from `trajtransfer list`")
-    run.add_argument(
-        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="set a parameter; may be repeated"
-    )
+    run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="may be repeated")
     run.add_argument("--device", help="cpu, cuda, cuda:1, … (default: CUDA when there)")
     run.add_argument("--output", type=Path, help="folder of the executed notebook, its JSON and CSV (default: runs/own)")
-    run.set_defaults(command=_run)
-
-    reproduce = commands.add_parser(
-        "reproduce",
-        help="execute all notebooks of a profile: quick (two cores, minutes), laptop (two cores, under an hour), "
-        "gpu (one GPU, hours), paper (one GPU, weeks: ImageNet)",
-    )
+    reproduce = command("reproduce", _reproduce, COSTS["reproduce"])
     reproduce.add_argument("--profile", default="quick", help="a file of notebooks/profiles (default: quick)")
     reproduce.add_argument("--device", help="cpu, cuda, cuda:1, … (default: CUDA when there)")
     reproduce.add_argument("--output", type=Path, help="folder of the results (default: runs/PROFILE)")
-    reproduce.set_defaults(command=_reproduce)
-
-    build = commands.add_parser("book", help="render the book of executed results, computing nothing (under a minute)")
+    build = command("book", _book, "render the book of executed results, computing nothing (under a minute)")
     build.add_argument("--results", type=Path, help="a folder made by reproduce (default: the published results)")
-    build.set_defaults(command=_book)
     return parser
 
 
@@ -63,6 +62,9 @@ def _list(options: argparse.Namespace) -> None:
         print(path.stem)
         for p in runner.parameters(path).values():
             print(f"  {p.name}: {p.type} = {p.default!r}  {p.help}")
+    print("settings")
+    for name, chosen in SETTINGS.items():
+        print(f"  {name}: {chosen.title()}; {chosen.summary()['training']}")
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -1,12 +1,13 @@
 """Tasks as uint8 tensors with train, validation, selection and test splits, and seeded mini-batches.
 
-Images stay uint8 where the task lives (device or host); a mini-batch is converted and normalised on the
-device it is used on. Nothing is downloaded: missing data is an error that says how to get it.
+Images stay uint8 on the device (sets too large for it: on disk); a mini-batch is converted and normalised on
+the device it is used on. Nothing is downloaded: missing data is an error that says how to get it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,16 +19,19 @@ from torch.nn import functional as F
 from trajtransfer.sources import SOURCES, Images
 
 Batch = tuple[Tensor, Tensor]
+RESIDENT = 8 * 2**30  # bytes of images that are kept on the device
 
 
 @dataclass(frozen=True)
 class Split:
-    """Labelled images: `images` uint8 (n, c, h, w), `labels` int64 (n,), `mean` and `std` float32 (c, 1, 1).
+    """Labelled images: those of `pool`, uint8 (N, c, h, w), at the indices `order` (n,); `labels` int64 (n,).
 
-    `mean` and `std` are those of the training images, in units of full brightness.
+    `mean` and `std`, float32 (c, 1, 1), are those of the training images in units of full brightness. The pool is
+    shared between splits and may stay on the host or on disk; batches are made where `mean` is.
     """
 
-    images: Tensor
+    pool: Tensor
+    order: Tensor
     labels: Tensor
     mean: Tensor
     std: Tensor
@@ -35,25 +39,25 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def to(self, device: torch.device) -> Split:
-        """The same images on another device."""
-        return Split(*(x.to(device) for x in (self.images, self.labels, self.mean, self.std)))
+    @property
+    def images(self) -> Tensor:
+        """The images of this split, uint8 (n, c, h, w), copied from the pool."""
+        return self.pool[self.order]
 
     def subset(self, indices: Tensor) -> Split:
-        """The images with these indices, still uint8."""
-        indices = indices.to(self.images.device)
-        return replace(self, images=self.images[indices], labels=self.labels[indices])
+        """The images with these indices, as a view."""
+        order = self.order[indices.to(self.order.device)]
+        return replace(self, order=order, labels=self.labels[indices.to(self.labels.device)])
 
     def tensors(self, augmentation: str = "none", generator: torch.Generator | None = None) -> Batch:
         """All images as normalised float32 (n, c, h, w) with their labels, augmented on request."""
-        images = augment(self.images, augmentation, generator)
+        images = augment(self.images.to(self.mean.device), augmentation, generator)
         return (images.float() / 255 - self.mean) / self.std, self.labels
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """Consecutive mini-batches of at most `size` images, in the order of the split."""
-        for start in range(0, len(self), size):
-            part = slice(start, start + size)
-            yield replace(self, images=self.images[part], labels=self.labels[part]).tensors()
+        """Consecutive mini-batches of nearly equal sizes, at most `size`, in the order of the split."""
+        for indices in torch.arange(len(self)).tensor_split(math.ceil(len(self) / size)):
+            yield self.subset(indices).tensors()
 
 
 @dataclass(frozen=True)
@@ -98,14 +102,18 @@ def load_task(
     pool, test = SOURCES[name](root, size)
     if classes is not None:
         pool, test = (_only(part, tuple(classes), name) for part in (pool, test))
-    count = int(pool.labels.max()) + 1
     order = torch.randperm(len(pool.labels), generator=torch.Generator().manual_seed(0))
     selected, held_out = len(order) // 20, (len(order) - len(order) // 20) // 10
-    cuts = [selected, held_out, len(order) - selected - held_out]
-    selection, validation, train = (pool.take(indices) for indices in order.split(cuts))
-    statistics = _statistics(train.images)
-    splits = (_split(part, statistics, size, torch.device(device)) for part in (train, validation, selection, test))
-    return Task(name, count, _checksum(pool), *splits)
+    selection, validation, train = order.split([selected, held_out, len(order) - selected - held_out])
+    statistics = [x.to(device) for x in _statistics(pool.images, train)]
+    images, test_images = (_placed(part.images, size, device) for part in (pool, test))
+
+    def split(images: Tensor, labels: Tensor, order: Tensor) -> Split:
+        return Split(images, order.to(images.device), labels[order].to(device), *statistics)
+
+    parts = [split(images, pool.labels, order) for order in (train, validation, selection)]
+    parts.append(split(test_images, test.labels, torch.arange(len(test.labels))))
+    return Task(name, int(pool.labels.max()) + 1, _checksum(pool), *parts)
 
 
 def sample(split: Split, size: int, generator: torch.Generator) -> Iterator[Split]:
@@ -148,19 +156,21 @@ def _only(part: Images, classes: tuple[int, ...], name: str) -> Images:
     return Images(kept.images, renumbered[kept.labels])
 
 
-def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation per channel of at most 10,000 images, in units of full brightness."""
-    some = images[:: max(1, len(images) // 10_000)].double() / 255
+def _statistics(images: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation per channel of at most 10,000 training images, in units of full brightness."""
+    some = images[train[:: math.ceil(len(train) / 10_000)]].double() / 255
     mean, std = some.mean((0, 2, 3)), some.std((0, 2, 3)).clamp_min(1e-3)
     return mean.float()[:, None, None], std.float()[:, None, None]
 
 
-def _split(part: Images, statistics: tuple[Tensor, Tensor], size: int | None, device: torch.device) -> Split:
-    images = part.images
+def _placed(images: Tensor, size: int | None, device: torch.device | str) -> Tensor:
+    """Small images padded to `size` and on the device; large sets stay mapped from disk."""
+    if images.numel() > RESIDENT:
+        return images
     if size is not None and images.shape[-1] < size:
         margin = size - images.shape[-1]
         images = F.pad(images, (margin // 2, margin - margin // 2) * 2)
-    return Split(images, part.labels, *statistics).to(device)
+    return images.to(device)
 
 
 def _checksum(pool: Images) -> str:

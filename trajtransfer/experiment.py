@@ -37,7 +37,17 @@ def parse_pairs(text: str) -> list[Pair]:
     for a, b in pairs:
         if a == b:
             raise ValueError(f"seed pair {a}-{b}: source and target are the same run; give two different seeds")
+    if len(set(pairs)) < len(pairs):
+        raise ValueError(f"pairs={text!r} names a pair twice")
     return pairs
+
+
+def parse_pair(text: str) -> Pair:
+    """The only pair of a text such as ``"1-2"``. Raises ``ValueError`` for several."""
+    pairs = parse_pairs(text)
+    if len(pairs) > 1:
+        raise ValueError(f"pair={text!r} names {len(pairs)} pairs; this notebook follows one")
+    return pairs[0]
 
 
 def transfer_steps(setting: Setting, method: str, source: Network, target: Network, device: str, seed: int) -> Iterator[Step]:
@@ -83,6 +93,8 @@ def parse_methods(text: str) -> list[str]:
     """Methods such as ``"naive, fgmt"``. Raises ``ValueError`` for an unknown one."""
     methods = [method.strip() for method in text.split(",")]
     unknown = [method for method in methods if method not in METHODS]
+    if len(set(methods)) < len(methods):
+        raise ValueError(f"methods={text!r} names a method twice")
     if unknown:
         raise ValueError(f"unknown methods {unknown}; known: {', '.join(METHODS)}")
     return methods

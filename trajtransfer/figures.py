@@ -26,11 +26,11 @@ Rows = Sequence[Mapping[str, Any]]
 def accuracy_curves(ax: Axes, curves: Curves, standard: Mapping[int, float] | None = None) -> None:
     """Accuracy (%) per trajectory step: mean over pairs with a band of one standard deviation (Figure 5).
 
-    `curves` maps a method to one accuracy curve in [0, 1] per pair; `standard` maps numbers of epochs to the
+    `curves` maps a method to one curve per pair; `standard` maps numbers of epochs to the
     accuracy of standard training after them, drawn as dotted lines.
     """
     for method, by_pair in curves.items():
-        values = 100 * np.array(by_pair)
+        values = 100 * np.array([curve.accuracy for curve in by_pair])
         steps, mean = np.arange(1, values.shape[1] + 1), values.mean(0)
         ax.plot(steps, mean, markersize=4, **STYLES[method])
         if len(values) > 1:

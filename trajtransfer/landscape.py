@@ -28,9 +28,9 @@ class Profile:
 def segment(start: Params, end: Params, evaluate: Evaluate, positions: Sequence[float] | int = 11) -> Profile:
     """Scores of ``(1 - p) start + p end``; `positions` are the p, rising from 0 to 1, or how many, evenly spaced."""
     if isinstance(positions, int):
-        positions = [i / (positions - 1) for i in range(positions)]
+        positions = [i / max(1, positions - 1) for i in range(positions)]
     if len(positions) < 2 or positions[0] != 0 or positions[-1] != 1:
-        raise ValueError(f"positions must run from 0 to 1, got {list(positions)}")
+        raise ValueError(f"positions must be at least two, from 0 to 1, got {list(positions)}")
     direction = end - start
     return Profile(tuple(positions), tuple(evaluate(start + p * direction) for p in positions))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from trajtransfer.labels import Label, fixed, freeze, fresh, split, unify
-from trajtransfer.rules import Call, Traced, freeze_all, rule, unify_all, with_weight
+from trajtransfer.rules import Call, Traced, Unsupported, freeze_all, rule, unify_all, with_weight
 
 
 @rule("Linear")
@@ -28,6 +28,8 @@ def _linear(x: Traced, weight: Traced | None, bias: Traced | None) -> tuple[Labe
 def _convolution(call: Call) -> tuple[Label, ...]:
     x, weight, groups = call.args[0], call.weight("weight"), call.module.groups
     assert weight is not None
+    if len(x.axes) != len(weight.axes):
+        raise Unsupported("an input without a batch axis")
     freeze_all(x.axes[2:] + weight.axes[2:])
     channels, outputs = x.axes[1], weight.axes[0]
     if groups == 1:
@@ -54,7 +56,14 @@ def _grouped(channels: Label, inner: Label, outputs: Label, inputs: int, size: i
         split(outputs, [size // groups] * groups)
 
 
-@rule("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")
+@rule("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")
+def _instance_norm(call: Call) -> tuple[Label, ...]:
+    if len(call.shape) != int(call.name[-2]) + 2:
+        raise Unsupported("an input without a batch axis")
+    return _batch_norm(call)
+
+
+@rule("BatchNorm1d", "BatchNorm2d", "BatchNorm3d")
 def _batch_norm(call: Call) -> tuple[Label, ...]:
     x = call.args[0]
     for name in ("weight", "bias", "running_mean", "running_var"):

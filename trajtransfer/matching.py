@@ -48,13 +48,18 @@ def match(
     units in the order of `spec`, or in an order drawn from `generator`, from `start` (default: the identity),
     until a sweep gains no more than `tolerance` times the bound: the rule is relative, so small gradients are
     matched as carefully as large ones. Raises ``ValueError`` for no pairs, for tensors
-    that do not fit `spec`, and for vectors that are not finite (naming the units).
+    that do not fit `spec`, for a `start` of another specification, and for vectors that are not finite.
     """
     if not pairs:
         raise ValueError("match needs at least one (target, source) pair of vectors")
     pairs = [(_matched_part(y, spec), _matched_part(x, spec)) for y, x in pairs]
     best = start or Permutation.identity(spec)
+    if best.spec != spec:
+        raise ValueError("start is a permutation of another specification")
     objective, gap = [_objective(pairs, best)], 0.0
+    for name in pairs[0][0]:
+        if not all(v[name].isfinite().all() for pair in pairs for v in pair):
+            raise ValueError(f"{name!r} holds NaN or infinite entries; check that the source run did not diverge")
     bound = sum(y.norm() * x.norm() for y, x in pairs)
     for _ in range(max_sweeps):
         candidate, sweep_gap = _sweep(pairs, best, generator)

@@ -41,6 +41,8 @@ def reset_head(model: nn.Module, classes: int, seed: int) -> nn.Module:
 
 def _mlp(shape: Shape, classes: int, width: float) -> nn.Module:
     c, h, w = shape
+    if width < 1:
+        raise ValueError(f"an mlp needs at least one hidden unit, got width={width:g}")
     return nn.Sequential(
         OrderedDict(
             flatten=nn.Flatten(),

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 import time
 import warnings
+import zlib
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from trajtransfer import models
@@ -23,6 +26,8 @@ from trajtransfer.objective import evaluate
 from trajtransfer.params import Params, parameters
 from trajtransfer.settings import Setting
 from trajtransfer.training import Checkpoint, train
+
+HEADS = 1_000_003  # distance between the seed of a network and that of its later head: one stream each
 
 
 class CheckpointError(OSError):
@@ -48,14 +53,15 @@ def home() -> Path:
 
 
 def select_device(name: str = "auto") -> torch.device:
-    """``"auto"`` (CUDA when there), or a device by name; makes PyTorch deterministic on it.
+    """``"auto"`` (CUDA when there), or a device by name; makes PyTorch deterministic on it where it can.
 
     Raises ``ValueError`` when the device is not there: nothing falls back silently.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # CUDA has no deterministic backward pass of max-pooling in general; ours does not overlap, so its order is fixed.
+    # CUDA has no deterministic backward pass of max-pooling in general. Conv8's does not overlap, so its order is fixed;
+    # the stem of ResNet-18 for photographs overlaps, and those runs repeat up to rounding.
     warnings.filterwarnings("ignore", message="max_pool2d_with_indices_backward_cuda")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -77,10 +83,10 @@ def task_of(setting: Setting, device: str = "cpu") -> Task:
     return task(setting.dataset, setting.classes, setting.size, str(device))
 
 
-def checksums(setting: Setting) -> dict[str, str]:
+def checksums(setting: Setting, device: str = "cpu") -> dict[str, str]:
     """Data set -> checksum for everything a setting is trained on, pre-training included."""
-    own = {setting.dataset: task_of(setting).checksum}
-    return (checksums(setting.pretrained) if setting.pretrained else {}) | own
+    own = {setting.dataset: task_of(setting, device).checksum}
+    return (checksums(setting.pretrained, device) if setting.pretrained else {}) | own
 
 
 def network(setting: Setting, seed: int, device: str = "cpu") -> Network:
@@ -90,7 +96,7 @@ def network(setting: Setting, seed: int, device: str = "cpu") -> Network:
     """
     data = task_of(setting, device)
     model = _initialised(setting, seed, data, device)
-    start, folder = parameters(model), _folder(setting, seed, data)
+    start, folder = parameters(model), _folder(setting, seed, data, device)
     checkpoint, history = _load(folder / "checkpoint.safetensors", device)
     if checkpoint is None or checkpoint.epoch < setting.recipe.epochs:
         _write_json(folder / "network.json", {"setting": setting.training(), "seed": seed, "data": data.checksum})
@@ -113,12 +119,13 @@ def _initialised(setting: Setting, seed: int, data: Task, device: str) -> nn.Mod
         return models.build(setting.architecture, data.shape, data.classes, setting.width, seed).to(device)
     parent = network(setting.pretrained, seed, device)
     parent.model.load_state_dict(dict(parent.end | parent.buffers))
-    return models.reset_head(parent.model, data.classes, seed).to(device)
+    return models.reset_head(parent.model, data.classes, seed + HEADS).to(device)
 
 
-def _folder(setting: Setting, seed: int, data: Task) -> Path:
-    """A readable name with a short hash of everything that decides the result."""
-    identity = json.dumps([setting.training(), seed, data.checksum], sort_keys=True)
+def _folder(setting: Setting, seed: int, data: Task, device: str) -> Path:
+    """A readable name with a short hash of setting, seed, data and kind of device."""
+    kind = torch.device(device).type
+    identity = json.dumps([setting.training(), seed, data.checksum] + [kind] * (kind != "cpu"), sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
     return home() / "runs" / "networks" / f"{setting.name}-w{setting.width:g}-e{setting.recipe.epochs}-seed{seed}-{digest}"
 
@@ -126,8 +133,9 @@ def _folder(setting: Setting, seed: int, data: Task) -> Path:
 def _save(path: Path, checkpoint: Checkpoint, history: list[dict[str, float]]) -> None:
     parts = {"params": checkpoint.params, "buffers": checkpoint.buffers, "momentum": checkpoint.momentum}
     tensors = {f"{part}/{name}": x.contiguous() for part, params in parts.items() for name, x in params.items()}
-    partial_path = path.with_suffix(".partial")
-    save_file(tensors, partial_path, metadata={"epoch": str(checkpoint.epoch), "history": json.dumps(history)})
+    partial_path = _partial(path)
+    about = {"epoch": str(checkpoint.epoch), "history": json.dumps(history), "crc32": _crc32(tensors)}
+    save_file(tensors, partial_path, metadata=about)
     os.replace(partial_path, path)
 
 
@@ -138,6 +146,8 @@ def _load(path: Path, device: str) -> tuple[Checkpoint | None, list[dict[str, fl
         with safe_open(path, framework="pt", device=device) as file:
             metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         history = json.loads(metadata["history"])
+        if metadata["crc32"] != _crc32(tensors):
+            raise ValueError("its numbers do not have their checksum")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged or truncated ({error}); delete it and run again to train it anew") from error
     params, buffers, momentum = (
@@ -147,8 +157,20 @@ def _load(path: Path, device: str) -> tuple[Checkpoint | None, list[dict[str, fl
     return Checkpoint(int(metadata["epoch"]), params, buffers, momentum, history[-1]["loss"]), history
 
 
+def _crc32(tensors: Mapping[str, Tensor]) -> str:
+    total = 0
+    for name in sorted(tensors):
+        total = zlib.crc32(tensors[name].cpu().numpy().tobytes(), total)
+    return f"{total:08x}"
+
+
+def _partial(path: Path) -> Path:
+    """Where a file is written before it takes its place, apart from what other processes and threads write."""
+    return path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
+
+
 def _write_json(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_suffix(".partial")
+    partial_path = _partial(path)
     partial_path.write_text(json.dumps(content, indent=1))
     os.replace(partial_path, path)

@@ -25,7 +25,7 @@ Data = Split | Batch
 
 
 class Score(NamedTuple):
-    """Mean loss, and accuracy in [0, 1] (NaN where labels are not class indices)."""
+    """Mean loss, and accuracy in [0, 1] (NaN unless it is a classification)."""
 
     loss: float
     accuracy: float
@@ -44,15 +44,22 @@ def evaluate(model: nn.Module, params: Params, data: Data, *, loss: Loss = F.cro
         for inputs, labels in _micro_batches(data, micro_batch):
             outputs = functional_call(network, dict(params), (inputs,))
             total += float(loss(outputs, labels)) * len(labels)
-            correct += math.nan if labels.is_floating_point() else float((outputs.argmax(1) == labels).sum())
+            correct += _correct(outputs, labels)
             count += len(labels)
     return Score(total / count, correct / count)
+
+
+def _correct(outputs: Tensor, labels: Tensor) -> float:
+    """How many of a batch are classified correctly; NaN unless outputs are (n, classes) and labels (n,) indices."""
+    if outputs.ndim != 2 or labels.ndim != 1 or labels.is_floating_point():
+        return math.nan
+    return float((outputs.argmax(1) == labels).sum())
 
 
 def gradient(model: nn.Module, params: Params, data: Data, *, loss: Loss = F.cross_entropy, micro_batch: int = 256) -> Params:
     """The gradient of the mean loss over `data` at `params`.
 
-    Computed over micro-batches of `micro_batch` samples and accumulated, so `data` may be larger than memory
+    Computed over micro-batches of at most `micro_batch` samples and accumulated, so `data` may be larger than memory
     allows at once. Dropout is off; BatchNorm normalises each micro-batch by its own statistics, and the
     running statistics of `model` are neither used nor changed.
     """
@@ -61,7 +68,7 @@ def gradient(model: nn.Module, params: Params, data: Data, *, loss: Loss = F.cro
         if isinstance(module, _BatchNorm):
             module.train()
             module.track_running_stats = False
-    leaves = {name: x.detach().requires_grad_() for name, x in params.items()}
+    leaves = {name: params[name].detach().requires_grad_() for name, _ in model.named_parameters()}
     total, count = [torch.zeros_like(x) for x in leaves.values()], 0
     for inputs, labels in _micro_batches(data, micro_batch):
         value = loss(functional_call(network, leaves, (inputs,)), labels) * len(labels)
@@ -94,6 +101,7 @@ def running_statistics(model: nn.Module, params: Params, data: Data, *, micro_ba
     statistics and momentum, is left as it was.
     """
     network = copy.deepcopy(model).eval()
+    weights = {name: params[name] for name, _ in model.named_parameters()}
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm)]
     for norm in norms:
         norm.train()
@@ -102,7 +110,7 @@ def running_statistics(model: nn.Module, params: Params, data: Data, *, micro_ba
     if norms:
         with torch.no_grad():
             for inputs, _ in _micro_batches(data, micro_batch):
-                functional_call(network, dict(params), (inputs,))
+                functional_call(network, weights, (inputs,))
     return buffers(network)
 
 
@@ -115,4 +123,5 @@ def _micro_batches(data: Data, size: int) -> Iterator[Batch]:
     if isinstance(data, Split):
         return data.batches(size)
     inputs, labels = data
-    return zip(inputs.split(size), labels.split(size), strict=True)
+    pieces = math.ceil(len(labels) / size)  # of nearly equal size: a small rest would weigh as much as the others
+    return zip(inputs.tensor_split(pieces), labels.tensor_split(pieces), strict=True)

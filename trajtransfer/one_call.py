@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -24,8 +25,9 @@ State = Mapping[str, Tensor]
 class Transfer(NamedTuple):
     """The chosen step of a transfer: `t`, its point `params`, re-estimated `buffers`, and its `permutation`.
 
-    `scores[t]` is the selection score of each step from 0 (the target initialisation) to T; `spec` is the
-    specification that was derived. ``model.load_state_dict(result.state_dict())`` makes a network of it.
+    `scores[t]` is the selection score of each step from 0 (the target initialisation) to T, `spec` the derived
+    specification, and `names` maps the keys of a state dict to names of tensors.
+    ``model.load_state_dict(result.state_dict())`` makes a network of it.
     """
 
     t: int
@@ -34,10 +36,12 @@ class Transfer(NamedTuple):
     permutation: Permutation
     scores: tuple[Score, ...]
     spec: PermutationSpec
+    names: Mapping[str, str]
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Parameters and buffers for ``model.load_state_dict``."""
-        return dict(self.params | self.buffers)
+        """Parameters and buffers for ``model.load_state_dict``, shared weights under each of their names."""
+        everything = self.params | self.buffers
+        return {key: everything[name] for key, name in self.names.items()}
 
 
 def transfer(
@@ -56,16 +60,19 @@ def transfer(
     """Move `target` along the training run `source`, up to permutation, and return the best step.
 
     `model` gives the architecture and the device and is left as it was. `source` is (start, end) and `target`
-    a start, each a ``state_dict`` of `model`. `batches` yields (inputs, labels) and is started again when it
-    ends; each step draws one mini-batch. `loss(outputs, labels)` is a mean. `method` is ``"fgmt"`` or
-    ``"gmt"``; `steps` is T. The step with the least loss on the batches `selection` is chosen; without it, on
-    the first batch of `batches`. Raises `UntraceableError` when the symmetry of `model` cannot be derived,
-    and ``ValueError`` when the derived one fails the invariance check or a state does not fit the model.
+    a start, each a ``state_dict`` of `model`; buffers that are not running statistics are those of `target`.
+    `batches` yields (inputs, labels) and is started again when it ends: each pair of gradients draws one
+    mini-batch. `loss(outputs, labels)` is a mean. `method` is ``"fgmt"`` or ``"gmt"``; `steps` is T. The step
+    with the least loss on the batches `selection` is chosen; without it, on the first batch of `batches`, which
+    is a rough choice. Running statistics are estimated on the same batches. Raises `UntraceableError` when the
+    symmetry of `model` cannot be derived, and ``ValueError`` when the derived one fails the invariance check or
+    a state does not fit the model.
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
     if schedule not in SCHEDULES:
         raise ValueError(f"unknown schedule {schedule!r}; known: {', '.join(SCHEDULES)}")
+    model, names = _with_buffers(model, target), _names(model)
     start, end, initial = (_point(model, state, what) for state, what in zip((*source, target), _ROLES, strict=True))
     endless = _cycle(batches, next(model.parameters()).device)
     first = next(endless)
@@ -78,7 +85,7 @@ def transfer(
     for step in moves:
         chosen.consider(step)
     step, buffers = chosen.best
-    return Transfer(step.t, step.params, buffers, step.permutation, tuple(chosen.scores), spec)
+    return Transfer(step.t, step.params, buffers, step.permutation, tuple(chosen.scores), spec, names)
 
 
 _ROLES = ("the start of the source", "the end of the source", "the target")
@@ -108,6 +115,24 @@ def _point(model: nn.Module, state: State, what: str) -> Params:
     if wrong:
         raise ValueError(f"{what} does not fit the model at {wrong[:3]}; pass a state_dict of the same architecture")
     return Params({n: state[n].detach().to(p.device, copy=True) for n, p in own.items()})
+
+
+def _with_buffers(model: nn.Module, state: State) -> nn.Module:
+    """A copy of `model` with the buffers of a state dict."""
+    model = copy.deepcopy(model)
+    buffers = {name for name, _ in model.named_buffers()}
+    model.load_state_dict({name: x for name, x in state.items() if name in buffers}, strict=False)
+    return model
+
+
+def _names(model: nn.Module) -> dict[str, str]:
+    """The name of the tensor behind each key of the state dict; tied weights have one name and several keys."""
+    every = (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))
+    first: dict[int, str] = {}
+    for name, x in every:
+        first.setdefault(id(x), name)
+    own = {name: first[id(x)] for name, x in every}
+    return {key: own[key] for key in model.state_dict() if key in own}
 
 
 def _cycle(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:

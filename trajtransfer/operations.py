@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 from trajtransfer.labels import Label, fixed, freeze, fresh, movable, resolve, split, unify
-from trajtransfer.rules import Call, Traced, Unsupported, freeze_all, rule
+from trajtransfer.rules import IN_PLACE, Call, Traced, Unsupported, freeze_all, rule
 
 ELEMENTWISE = """
     relu relu6 leaky_relu elu selu celu gelu silu mish softplus softsign softshrink hardshrink tanhshrink
@@ -21,6 +21,10 @@ ELEMENTWISE = """
 """
 
 
+ARITHMETIC = "add sub mul div truediv pow iadd isub imul itruediv maximum minimum eq ne lt le gt ge"
+IN_PLACE |= {*ELEMENTWISE.split(), *ARITHMETIC.split()}
+
+
 @rule(*ELEMENTWISE.split())
 def _elementwise(call: Call) -> tuple[Label, ...]:
     """One tensor in, the same axes out. A softmax commutes with permutations of its axis too."""
@@ -29,8 +33,7 @@ def _elementwise(call: Call) -> tuple[Label, ...]:
     return call.args[0].axes
 
 
-@rule("add", "sub", "mul", "div", "truediv", "pow", "iadd", "isub", "imul", "itruediv")
-@rule("maximum", "minimum", "eq", "ne", "lt", "le", "gt", "ge")
+@rule(*ARITHMETIC.split())
 def _arithmetic(call: Call) -> tuple[Label, ...]:
     """Broadcasting arithmetic: axes that meet move together."""
     tensors = [a for a in call.args[:2] if isinstance(a, Traced)]
@@ -53,18 +56,23 @@ def _matmul(call: Call) -> tuple[Label, ...]:
 
 @rule(*(f"{a}Pool{d}d" for a in ("Max", "Avg", "AdaptiveAvg", "AdaptiveMax", "LP") for d in "123"))
 @rule(*(f"{a}_pool{d}d" for a in ("max", "avg", "adaptive_avg", "adaptive_max", "lp") for d in "123"))
-@rule("interpolate", "Upsample", "ZeroPad2d")
+@rule("ZeroPad2d", "interpolate", "Upsample")
 def _pooling(call: Call) -> tuple[Label, ...]:
+    """Space does not move; the number of its axes is in the name (interpolation: all but two, padding: two)."""
     x = call.args[0]
-    freeze_all(x.axes[2:])
-    return (*x.axes[:2], *map(fixed, call.shape[2:]))
+    space = {"interpolate": len(x.shape) - 2, "Upsample": len(x.shape) - 2, "ZeroPad2d": 2}.get(call.name)
+    space = int(call.name[-2]) if space is None else space
+    freeze_all(x.axes[-space:])
+    return (*x.axes[:-space], *map(fixed, call.shape[-space:]))
 
 
 @rule("mean", "sum", "amax", "amin", "var", "std", "logsumexp")
 def _reduction(call: Call) -> tuple[Label, ...]:
     """Symmetric functions of an axis do not see its order."""
     x, dims = call.args[0], call.option(1, "dim")
-    dims = range(len(x.axes)) if dims is None else [dims] if isinstance(dims, int) else dims
+    if isinstance(dims, bool):
+        raise Unsupported("a truth value in place of an axis")
+    dims = [dims] if isinstance(dims, int) else dims or range(len(x.axes))
     reduced = {d % len(x.axes) for d in dims}
     if len(call.shape) == len(x.axes):
         return tuple(fixed(1) if d in reduced else label for d, label in enumerate(x.axes))

@@ -22,6 +22,7 @@ from trajtransfer.objective import gradient
 from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation, PermutationSpec
 from trajtransfer.settings import Setting
+from trajtransfer.tracing import permutation_spec
 from trajtransfer.training import train
 from trajtransfer.transfer import Step, moved
 
@@ -42,8 +43,10 @@ def drift(setting: Setting, pair: Pair, steps: Sequence[Step], device: str) -> l
 
     `distance` is ``||pi_s(d_t) - pi_(s-1)(d_t)||`` with ``d_t = source[t] - source[0]``, `control` the same for
     two random permutations, and `gradient_cosine` compares the gradients at the two points on B fixed samples,
-    which is what the cache of FGMT relies on.
+    which is what the cache of FGMT relies on. Raises ``ValueError`` for fewer than two steps.
     """
+    if len(steps) < 2:
+        raise ValueError("the drift between steps needs at least two of them; set steps to 2 or more")
     source, target = (network(setting, seed, device) for seed in pair)
     line, generator = source_line(setting, source), torch.Generator().manual_seed(0)
     batch = next(sample(task_of(setting, device).train, setting.batch_size, generator))
@@ -97,10 +100,13 @@ def output_changes(model: nn.Module, params: Params, spec: PermutationSpec, inpu
     return rows
 
 
-def pocket_network(setting: Setting, hidden: int, seed: int) -> tuple[nn.Module, Params]:
-    """A trained network small enough to draw: images averaged to 2x2 pixels, `hidden` units, three classes."""
-    data = task(setting.dataset, (0, 1, 2), None, "cpu")
-    images = F.adaptive_avg_pool2d(data.train.images.float(), 2).round().to(torch.uint8)
-    model = models.build("mlp", (images.shape[1], 2, 2), 3, hidden, seed)
-    run = train(model, replace(data.train, images=images), replace(setting.recipe, epochs=5), seed=seed, name="pocket network")
-    return model, list(run)[-1].params
+def pocket_network(setting: Setting, hidden: int, seed: int) -> tuple[Params, PermutationSpec]:
+    """A trained perceptron small enough to draw: grey images averaged to 2x2 pixels, `hidden` units, three classes."""
+    train_split = task(setting.dataset, (0, 1, 2), None, "cpu").train
+    images = F.adaptive_avg_pool2d(train_split.images.float().mean(1, keepdim=True), 2).round().to(torch.uint8)
+    grey = replace(
+        train_split, pool=images, order=torch.arange(len(images)), mean=torch.full((1, 1, 1), 0.5), std=torch.ones(1, 1, 1)
+    )
+    model = models.build("mlp", (1, 2, 2), 3, hidden, seed)
+    run = train(model, grey, replace(setting.recipe, epochs=5), seed=seed, name="pocket network")
+    return list(run)[-1].params, permutation_spec(model, grey.tensors()[0][:2])

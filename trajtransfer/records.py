@@ -85,7 +85,7 @@ class Record:
         _write(Path(folder) / f"{self.name}.json", json.dumps(content, indent=1) + "\n")
         for name, rows in self.tables.items():
             text = io.StringIO()
-            writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+            writer = csv.DictWriter(text, rows[0].keys() if rows else [], lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
             _write(Path(folder) / f"{self.name}-{name}.csv", text.getvalue())
@@ -109,6 +109,8 @@ def reported() -> dict[str, Any]:
 
 def markdown_table(rows: Sequence[Row]) -> str:
     """Rows as a Markdown table; floats are rounded to three decimals."""
+    if not rows:
+        return "Nothing to show for these parameters."
     columns = list(rows[0])
     lines = [columns, ["---"] * len(columns), *([_cell(row[c]) for c in columns] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -20,24 +20,38 @@ class Traced(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call: `args` and `kwargs` with tensors as `Traced`, the `shape` of the result, and access to weights.
+    """One call of `name`: `args` and `kwargs` with tensors as `Traced`, the `shape` of the result, and access to weights.
 
     `shape` is a tuple of shapes where the result is several tensors; `module` is the called layer, if any;
     `weight(name)` is the `Traced` of a parameter or buffer of that layer, or None if it has none.
     """
 
+    name: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     shape: tuple[Any, ...]
     module: Any
     weight: Callable[[str], Traced | None]
 
+    @classmethod
+    def bound(cls, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *rest: Any) -> Call:
+        """A call with aliases of arguments resolved and its operands, however they were given, in front."""
+        kwargs = {ALIASES.get(key, key): value for key, value in kwargs.items()}
+        operands = [kwargs.pop(key) for key in OPERANDS[len(args) :] if key in kwargs] if len(args) < 2 else []
+        if any(isinstance(v, Traced) for key, v in kwargs.items() if key not in ("weight", "bias")):
+            raise Unsupported(f"tensors given as {', '.join(kwargs)}")
+        return cls(name, (*args, *operands), kwargs, *rest)
+
     def option(self, position: int, name: str, default: Any = None) -> Any:
         """An argument given by position or by name."""
         return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
 
 
+# Names that PyTorch accepts for one thing, and the names of the operands of a function in their order.
+ALIASES = {"axis": "dim", "keepdims": "keepdim", "x2": "other", "mat2": "other", "tensors": "input", "x": "input"}
+OPERANDS = ("input", "other")
 Rule = Callable[[Call], Any]
+IN_PLACE: set[str] = set()  # operations that are also understood with an underscore behind their name
 RULES: dict[str, Rule] = {}
 
 
@@ -53,6 +67,15 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
         return function
 
     return register
+
+
+def checked(axes: Any, shape: Any, several: bool) -> Any:
+    """What a rule returned as `Traced`, after a check that its labels have the sizes of the result."""
+    if several:
+        return [checked(a, s, False) for a, s in zip(axes, shape, strict=True)]
+    if tuple(sum(piece.size for piece in label) for label in axes) != shape:
+        raise Unsupported(f"the result has shape {shape}")
+    return Traced(shape, axes)
 
 
 def with_weight(label: Label, weight: Traced | None) -> Label:

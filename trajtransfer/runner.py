@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import nbformat
 import papermill
 import yaml
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
@@ -79,7 +80,7 @@ def _convert(notebook: str, parameter: Parameter, value: Any) -> Any:
         if kind is int and isinstance(value, float):
             raise ValueError
         return kind(value)
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{notebook}: {parameter.name}={value!r} is not of type {parameter.type} (default: {parameter.default!r})"
         ) from error
@@ -119,6 +120,8 @@ def _execute(root: Path, path: Path, executed: Path, values: dict[str, Any], pro
             str(path), str(executed), values, kernel_name="python3", cwd=str(executed.parent), progress_bar=True,
             request_save_on_cell_execute=False, record_timing=False, store_widget_state=False, config=QUIET_KERNEL,
         )  # fmt: skip
+    except DeadKernelError as error:
+        raise RunError(f"{path.stem} stopped without an error of its own; most often it ran out of memory") from error
     except PapermillExecutionError as error:
         raise RunError(f"{path.stem} failed in cell {error.exec_count}: {error.ename}: {error.evalue}") from error
     finally:
@@ -153,7 +156,8 @@ def _relabel(text: str, notebook: str, name: str) -> str:
 def reproduce(root: Path, profile: str, output: Path, device: str | None) -> Path:
     """Execute every run of a profile into `output`, and list them there in ``profile.json``.
 
-    All parameters are checked before the first run starts.
+    All parameters are checked before the first run starts. ``profile.json`` is there only when all runs are: a folder
+    of an interrupted profile is not taken for a complete one. Results of runs that the profile lacks are removed.
     """
     known = sorted(p.stem for p in (root / "notebooks" / "profiles").glob("*.yaml"))
     if profile not in known:
@@ -162,10 +166,24 @@ def reproduce(root: Path, profile: str, output: Path, device: str | None) -> Pat
     override = {"device": device} if device else {}
     for entry in listing["runs"]:
         check(root / "notebooks" / f"{entry['notebook']}.ipynb", entry["parameters"] | override)
+    (output / "profile.json").unlink(missing_ok=True)
     for number, entry in enumerate(listing["runs"], 1):
         print(f"[{number}/{len(listing['runs'])}] {entry['name']}", flush=True)
         given, title = entry["parameters"] | override, entry.get("title", "")
         run(root, entry["notebook"], given, output, name=entry["name"], profile=profile, title=title)
-    contents = {"profile": profile, "description": listing["description"], "runs": [e["name"] for e in listing["runs"]]}
-    (output / "profile.json").write_text(json.dumps(contents, indent=1) + "\n")
+    contents: dict[str, Any] = {
+        "profile": profile,
+        "description": listing["description"],
+        "runs": [e["name"] for e in listing["runs"]],
+    }
+    for file in _files_of_other_runs(output, contents["runs"]):
+        file.unlink()
+    partial = output / "profile.json.partial"
+    partial.write_text(json.dumps(contents, indent=1) + "\n")
+    os.replace(partial, output / "profile.json")
     return output
+
+
+def _files_of_other_runs(output: Path, names: list[str]) -> list[Path]:
+    stale = {p.stem for p in output.glob("*.ipynb")} - set(names)
+    return [file for name in stale for file in (*output.glob(f"{name}.*"), *output.glob(f"{name}-*.csv"))]

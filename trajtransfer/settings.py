@@ -41,7 +41,7 @@ class Setting:
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
             raise ValueError(f"unknown schedule {self.schedule!r}; known: {', '.join(SCHEDULES)}")
-        if self.steps < 1 or self.batch_size < 1 or self.width <= 0:
+        if self.steps < 1 or self.batch_size < 1 or not 0 < self.width < 1e9:
             raise ValueError(f"{self.name}: steps, batch_size and width must be positive")
 
     def training(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from trajtransfer import layers, operations  # noqa: F401  (they fill the table 
 from trajtransfer.labels import Units, fixed, freeze, fresh, resolve
 from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation, PermutationSpec, Segment
-from trajtransfer.rules import RULES, Call, Traced, Unsupported
+from trajtransfer.rules import IN_PLACE, RULES, Call, Traced, checked
 
 Inputs = Tensor | tuple[Tensor, ...]
 
@@ -35,8 +35,9 @@ def permutation_spec(model: nn.Module, inputs: Inputs) -> PermutationSpec:
     layer that produces them. Raises `UntraceableError` for operations it does not understand, control flow
     that depends on data, and units on two axes of one parameter.
     """
-    model = copy.deepcopy(model).eval()
+    _refuse_hooks(model)
     try:
+        model = copy.deepcopy(model).eval()
         graph = fx.symbolic_trace(model)
     except Exception as error:  # torch.fx raises many kinds
         raise UntraceableError(
@@ -50,6 +51,15 @@ def permutation_spec(model: nn.Module, inputs: Inputs) -> PermutationSpec:
         return propagation.spec(model)
     except ValueError as error:
         raise UntraceableError(f"{type(model).__name__}: {error}") from error
+
+
+def _refuse_hooks(model: nn.Module) -> None:
+    for name, module in model.named_modules():
+        if module._forward_hooks or module._forward_pre_hooks:
+            raise UntraceableError(
+                f"the module {name or type(model).__name__!r} has forward hooks, which tracing cannot see; remove them, or "
+                "write the PermutationSpec by hand"
+            )
 
 
 class _Propagation(fx.Interpreter):
@@ -79,6 +89,8 @@ class _Propagation(fx.Interpreter):
             return None
         several = isinstance(value, tuple | list) and bool(value) and all(isinstance(v, Tensor) for v in value)
         if not several and not isinstance(value, Tensor):
+            if _tensors(value):
+                raise UntraceableError(self._complaint(node, self._name(node), "it returns a structure of tensors"))
             return value
         if node.target is operator.getitem and isinstance(parts := self.seen[node.args[0]], list):  # type: ignore[index]
             return parts[node.args[1]]  # type: ignore[index]
@@ -86,20 +98,29 @@ class _Propagation(fx.Interpreter):
 
     def _apply(self, node: fx.Node, value: Any, several: bool) -> Any:
         module = self.module.get_submodule(str(node.target)) if node.op == "call_module" else None
-        name = type(module).__name__ if module else getattr(node.target, "__name__", str(node.target)).rstrip("_")
+        name = self._name(node)
+        if not any(isinstance(self.seen.get(n), Traced | list) for n in node.all_input_nodes) and isinstance(value, Tensor):
+            return Traced(tuple(value.shape), tuple(map(fixed, value.shape)))  # made from numbers: a constant
+        if name not in RULES:
+            raise UntraceableError(self._complaint(node, name, "no rule says how it moves units"))
         shape: tuple[Any, ...] = tuple(tuple(v.shape) for v in value) if several else tuple(value.shape)
         args: Any = fx.node.map_arg(node.args, self.seen.__getitem__)
         kwargs: Any = fx.node.map_arg(node.kwargs, self.seen.__getitem__)
-        call = Call(args, kwargs, shape, module, lambda attribute: self._weight(getattr(module, attribute, None)))
-        if name not in RULES:
-            raise UntraceableError(self._complaint(node, name, "no rule says how it moves units"))
         try:
-            axes = RULES[name](call)
-        except (Unsupported, AttributeError, TypeError, AssertionError) as error:
-            raise UntraceableError(self._complaint(node, name, f"it is called with {error}")) from error
-        if several:
-            return [Traced(s, a) for s, a in zip(shape, axes, strict=True)]
-        return Traced(shape, axes)
+            call = Call.bound(name, args, kwargs, shape, module, lambda part: self._weight(getattr(module, part, None)))
+            return checked(RULES[name](call), shape, several)
+        except Exception as error:  # a rule that stumbles over arguments it was not written for has not understood them
+            raise UntraceableError(self._complaint(node, name, f"its arguments are not understood ({error})")) from error
+
+    def _name(self, node: fx.Node) -> str:
+        """The name that rules are listed under; functions of other libraries than PyTorch's have none."""
+        if node.op == "call_module":
+            return type(self.module.get_submodule(str(node.target))).__name__
+        name = str(getattr(node.target, "__name__", node.target))
+        origin = (getattr(node.target, "__module__", None) or "torch").split(".")[0]
+        if node.op == "call_function" and origin not in ("torch", "torchvision", "operator", "_operator"):
+            return f"{origin}.{name}"
+        return name[:-1] if name.endswith("_") and name[:-1] in IN_PLACE else name
 
     def _weight(self, tensor: Tensor | None) -> Traced | None:
         """The labels of a parameter or buffer, the same at every use, so that shared weights move together."""
@@ -111,6 +132,8 @@ class _Propagation(fx.Interpreter):
         return self.weights[name]
 
     def _used_directly(self, tensor: Tensor) -> Traced:
+        if id(tensor) not in self.names:  # a constant of the forward pass
+            return Traced(tuple(tensor.shape), tuple(map(fixed, tensor.shape)))
         weight = self._weight(tensor)
         assert weight is not None
         if id(tensor) not in self.parameters:  # a constant table of the model, not a weight
@@ -173,7 +196,7 @@ def check_invariance(model: nn.Module, spec: PermutationSpec, inputs: Inputs, ge
     """
     model = copy.deepcopy(model).cpu().double().eval()
     state = Params({name: _perturbed(name, x, generator) for name, x in (*model.named_parameters(), *model.named_buffers())})
-    examples = tuple(_random_like(x, generator) for x in _as_tuple(inputs))
+    examples = _examples(model, state, _as_tuple(inputs), generator)
     pi = Permutation.random(spec, generator)
     if not _changed(model, state, pi(state), examples):
         return
@@ -188,17 +211,36 @@ def check_invariance(model: nn.Module, spec: PermutationSpec, inputs: Inputs, ge
     raise ValueError(f"the specification changes the output of {type(model).__name__} for combined permutations")
 
 
+def _examples(model: nn.Module, state: Params, inputs: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Random inputs, or the given ones, whichever first gives outputs that can be compared."""
+    given = tuple(x.cpu().double() if x.is_floating_point() else x.cpu() for x in inputs)
+    for candidate in (tuple(_random_like(x, generator) for x in inputs), given):
+        outputs = _outputs(model, state, candidate)
+        if outputs and all(x.isfinite().all() and x.any() for x in outputs):
+            return candidate
+    raise ValueError(
+        f"the invariance of {type(model).__name__} cannot be checked: its outputs are not finite, or zero, at random inputs "
+        "and at the given ones; pass inputs at which it works"
+    )
+
+
 def _changed(model: nn.Module, before: Params, after: Params, inputs: tuple[Tensor, ...]) -> bool:
+    a, b = (_outputs(model, state, inputs) for state in (before, after))
+    return not all((x - y).abs().max() <= 1e-8 * x.abs().max() for x, y in zip(a, b, strict=True))
+
+
+def _outputs(model: nn.Module, state: Params, inputs: tuple[Tensor, ...]) -> list[Tensor]:
     with torch.no_grad():
-        a, b = (_tensors(torch.func.functional_call(model, dict(state), inputs)) for state in (before, after))
-    return any((x - y).abs().max() > 1e-8 * x.abs().max() for x, y in zip(a, b, strict=True))
+        return [x for x in _tensors(torch.func.functional_call(model, dict(state), inputs)) if x.is_floating_point()]
 
 
 def _tensors(output: Any) -> list[Tensor]:
-    """The tensors of an output that may be a tensor, a sequence or a dictionary of them."""
+    """All tensors of a value, in sequences and dictionaries at any depth."""
     if isinstance(output, Tensor):
         return [output]
-    return [x for part in (output.values() if isinstance(output, dict) else output) for x in _tensors(part)]
+    if isinstance(output, dict):
+        output = list(output.values())
+    return [x for part in output for x in _tensors(part)] if isinstance(output, tuple | list) else []
 
 
 def _perturbed(name: str, x: Tensor, generator: torch.Generator) -> Tensor:

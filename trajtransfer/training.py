@@ -68,7 +68,7 @@ def train(
 ) -> Iterator[Checkpoint]:
     """Train a copy of `model` on `data` by cross-entropy and yield a `Checkpoint` after each epoch.
 
-    `seed` draws the order of the images and the augmentation, anew per epoch, so that continuing from the
+    `seed` draws the order of the images, the augmentation and dropout, anew per epoch, so that continuing from the
     checkpoint `start` gives the numbers of an uninterrupted run. Raises `DivergedError` with the `name` of
     the run when its loss stops being finite, and ``ValueError`` when a batch is larger than the data.
     """
@@ -79,7 +79,9 @@ def train(
     if start is not None:
         _restore(model, optimizer, start)
     for epoch in range(start.epoch if start else 0, recipe.epochs):
-        loss = _epoch(model, optimizer, data, recipe, epoch, torch.Generator().manual_seed(_mix(seed, epoch)))
+        with torch.random.fork_rng([data.labels.device] if data.labels.is_cuda else []):
+            torch.manual_seed(_mix(seed, epoch))  # for layers that draw from the global state, such as dropout
+            loss = _epoch(model, optimizer, data, recipe, epoch, torch.Generator().manual_seed(_mix(seed, epoch)))
         if not math.isfinite(loss):
             raise DivergedError(f"the run {name!r} diverged in epoch {epoch + 1} (loss {loss}); lower lr={recipe.lr}")
         yield Checkpoint(epoch + 1, parameters(model), buffers(model), _momentum(model, optimizer), loss)
