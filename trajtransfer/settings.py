@@ -56,11 +56,14 @@ class Setting:
             "pretrained": self.pretrained.training() if self.pretrained else None,
         }
 
+    def task(self) -> str:
+        """The data in a few words."""
+        return f"{self.dataset} (classes {'/'.join(map(str, self.classes))})" if self.classes else self.dataset
+
     def title(self) -> str:
         """Data, network and scenario in a few words."""
-        part = f" {', '.join(map(str, self.classes))}" if self.classes else ""
-        after = f", pre-trained on {self.pretrained.title().split(',')[0]}" if self.pretrained else ""
-        return f"{self.dataset}{part}; {self.architecture}, width {self.width:g}{after}"
+        after = f", pre-trained on {self.pretrained.task()}" if self.pretrained else ""
+        return f"{self.task()}; {self.architecture}, width {self.width:g}{after}"
 
     def summary(self) -> dict[str, Any]:
         """The facts a reader needs beside a figure."""
