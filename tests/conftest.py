@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from trajtransfer import networks
 
+settings.register_profile("noisy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.load_profile("noisy machine")
 ROOT = Path(__file__).parent.parent
 
 

@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, action: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+        """A command whose help says the same in the list and on its own."""
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(command=action)
         return sub

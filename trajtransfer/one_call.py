@@ -101,6 +101,7 @@ class _Chooser:
         self.best: tuple[Step, Params]
 
     def consider(self, step: Step) -> None:
+        """Score a step, with running statistics estimated at it."""
         statistics = running_statistics(self.model, step.params, self.data)
         score = evaluate(self.model, step.params | statistics, self.data, loss=self.loss)
         if not self.scores or score.loss < min(s.loss for s in self.scores):
