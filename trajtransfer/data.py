@@ -157,8 +157,8 @@ def _only(part: Images, classes: tuple[int, ...], name: str) -> Images:
 
 
 def _statistics(images: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation per channel of at most 10,000 training images, in units of full brightness."""
-    some = images[train[:: math.ceil(len(train) / 10_000)]].double() / 255
+    """Mean and standard deviation per channel of some 10,000 evenly spaced training images, in units of full brightness."""
+    some = images[train[:: max(1, len(train) // 10_000)]].double() / 255
     mean, std = some.mean((0, 2, 3)), some.std((0, 2, 3)).clamp_min(1e-3)
     return mean.float()[:, None, None], std.float()[:, None, None]
 
