@@ -29,6 +29,7 @@ def test_a_network_is_trained_once(project, monkeypatch):
     monkeypatch.setattr(networks, "train", None)  # a second training would fail
     second = networks.network(tiny(), seed=1)
     assert (first.end - second.end).norm() == 0 and first.history == second.history
+    assert list(first.end) == list(second.end) == [name for name, _ in first.model.named_parameters()]
     assert [row["epoch"] for row in first.history] == [1, 2, 3]
     folder = only_checkpoint(project).parent
     assert folder.name.startswith("mnist5k-mlp-w16-e3-seed1-")

@@ -107,7 +107,7 @@ def nbval(folder: Path, names: list[str]) -> subprocess.CompletedProcess[str]:
     """Re-execute copies in `folder` and compare their outputs; numbers are left to the records."""
     environment = os.environ | {"TRAJTRANSFER_HOME": str(folder), "TRAJTRANSFER_PROFILE": "quick", "TQDM_DISABLE": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env"]
-    command += ["--nbval-sanitize-with", str(REFERENCE / "sanitize.cfg"), *names]
+    command += [f"--nbval-sanitize-with={REFERENCE / 'sanitize.cfg'}", *names]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from trajtransfer import models
 from trajtransfer.data import Task, load_task
 from trajtransfer.objective import evaluate
-from trajtransfer.params import Params, parameters
+from trajtransfer.params import Params, buffers, parameters
 from trajtransfer.settings import Setting
 from trajtransfer.training import Checkpoint, train
 
@@ -97,7 +97,7 @@ def network(setting: Setting, seed: int, device: str = "cpu") -> Network:
     data = task_of(setting, device)
     model = _initialised(setting, seed, data, device)
     start, folder = parameters(model), _folder(setting, seed, data, device)
-    checkpoint, history = _load(folder / "checkpoint.safetensors", device)
+    checkpoint, history = _load(folder / "checkpoint.safetensors", model, device)
     if checkpoint is None or checkpoint.epoch < setting.recipe.epochs:
         _write_json(folder / "network.json", {"setting": setting.training(), "seed": seed, "data": data.checksum})
         run = train(model, data.train, setting.recipe, seed=seed, name=folder.name, start=checkpoint)
@@ -139,7 +139,7 @@ def _save(path: Path, checkpoint: Checkpoint, history: list[dict[str, float]]) -
     os.replace(partial_path, path)
 
 
-def _load(path: Path, device: str) -> tuple[Checkpoint | None, list[dict[str, float]]]:
+def _load(path: Path, model: nn.Module, device: str) -> tuple[Checkpoint | None, list[dict[str, float]]]:
     if not path.exists():
         return None, []
     try:
@@ -150,11 +150,12 @@ def _load(path: Path, device: str) -> tuple[Checkpoint | None, list[dict[str, fl
             raise ValueError("its numbers do not have their checksum")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged or truncated ({error}); delete it and run again to train it anew") from error
-    params, buffers, momentum = (
-        Params({key.removeprefix(part): x for key, x in tensors.items() if key.startswith(part)})
-        for part in ("params/", "buffers/", "momentum/")
-    )
-    return Checkpoint(int(metadata["epoch"]), params, buffers, momentum, history[-1]["loss"]), history
+
+    def part(name: str, own: Params) -> Params:  # in the order of the model: files are sorted by name
+        return Params({key: tensors[f"{name}/{key}"] for key in own if f"{name}/{key}" in tensors})
+
+    params, momentum = (part(name, parameters(model)) for name in ("params", "momentum"))
+    return Checkpoint(int(metadata["epoch"]), params, part("buffers", buffers(model)), momentum, history[-1]["loss"]), history
 
 
 def _crc32(tensors: Mapping[str, Tensor]) -> str:

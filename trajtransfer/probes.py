@@ -83,10 +83,11 @@ def projected(runs: Mapping[str, Sequence[Params]], first: str, second: str) -> 
 def output_changes(model: nn.Module, params: Params, spec: PermutationSpec, inputs: Tensor, count: int) -> list[Row]:
     """Largest change of any output (float64) under `count` random permutations, relative to the largest output.
 
-    The control permutes the first tensor alone, which is not a symmetry.
+    The control permutes one tensor alone, the first that moves, which is not a symmetry.
     """
     generator, exact = torch.Generator().manual_seed(0), params.to(torch.float64)
-    network_, first = copy.deepcopy(model).double(), next(iter(exact))
+    network_ = copy.deepcopy(model).double()
+    first = spec.places[next(iter(spec.sizes))][0][0]
 
     def outputs(at: Params) -> Tensor:
         return functional_call(network_, dict(at), (inputs.double(),)).detach()
