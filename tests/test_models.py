@@ -39,7 +39,7 @@ def test_seeds_decide_the_initialisation_and_leave_the_global_one_alone(name, sh
 
 
 def test_the_initialisation_is_pytorchs():
-    """Uniform within 1/sqrt(fan_in): from He-normal weights, which are larger, the transfer does not work."""
+    """Uniform within 1/sqrt(fan_in)."""
     weight = models.build("mlp", (1, 28, 28), 10, 512, 0).hidden.weight.detach()
     assert float(weight.abs().max()) <= 784**-0.5 and float(weight.std()) == pytest.approx((3 * 784) ** -0.5, rel=0.02)
 

@@ -87,6 +87,7 @@ def paired_gradients(
     """
 
     def gradients(target: Params, source: Params) -> tuple[Params, Params]:
+        """Both gradients on the next mini-batch."""
         batch = next(batches)
         at_target, at_source = (gradient(model, x, batch, loss=loss, micro_batch=micro_batch) for x in (target, source))
         return at_target, at_source

@@ -74,6 +74,7 @@ class _Propagation(fx.Interpreter):
         self.seen: dict[fx.Node, Any] = {}
 
     def run_node(self, n: fx.Node) -> Any:
+        """Run one node and label the axes of what it returns."""
         value = super().run_node(n)
         self.seen[n] = self._label(n, value)
         return value
