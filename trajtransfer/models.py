@@ -18,7 +18,8 @@ def build(architecture: str, shape: Shape, classes: int, width: float, seed: int
 
     ``"mlp"``: one hidden layer of `width` units. ``"conv8"``: eight 3x3 convolutions and three linear layers,
     channels times `width`, for images of side 32. ``"resnet18"``: torchvision's, at its own width; up to side 64
-    with a 3x3 stem and no max-pooling. Weights are uniform within ``1 / sqrt(fan_in)``, PyTorch's default. Raises ``ValueError`` for an unknown name.
+    with a 3x3 stem and no max-pooling. Weights are uniform within ``1 / sqrt(fan_in)``, PyTorch's default.
+    Raises ``ValueError`` for an unknown name.
     """
     if architecture not in ARCHITECTURES:
         raise ValueError(f"unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}")
