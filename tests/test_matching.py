@@ -73,8 +73,8 @@ def test_the_objective_is_exact_and_never_falls(generator):
     matching = tt.match(pairs, spec, max_sweeps=4, generator=generator)
     assert len(matching.objective) == 5
     assert all(a <= b for a, b in zip(matching.objective, matching.objective[1:], strict=False))
-    assert matching.objective[0] == sum(y @ x for y, x in pairs)
-    assert matching.objective[-1] == sum(y @ matching.permutation(x) for y, x in pairs)
+    assert matching.objective[0] == pytest.approx(sum(y @ x for y, x in pairs), rel=1e-12)
+    assert matching.objective[-1] == pytest.approx(sum(y @ matching.permutation(x) for y, x in pairs), rel=1e-12)
     assert matching.objective[-1] <= matching.bound and matching.gap == 0
 
 

@@ -85,6 +85,16 @@ class PermutationSpec:
             for units in self.sizes
         }
 
+    @cached_property
+    def neighbours(self) -> Mapping[str, frozenset[str]]:
+        """Group of units -> the groups on other axes of its tensors: those whose best permutation depends on its own."""
+        beside: dict[str, set[str]] = {units: set() for units in self.sizes}
+        for name, axes in self.axes.items():
+            standing = [{s.units for s in axis if s.units is not None} for axis in axes] if name not in self.buffers else []
+            for number, units in ((number, u) for number, group in enumerate(standing) for u in group):
+                beside[units].update(*(other for k, other in enumerate(standing) if k != number))
+        return {units: frozenset(others) for units, others in beside.items()}
+
     def check(self, params: Params) -> None:
         """Raise ``ValueError`` unless every tensor of `params` is known and has the specified shape."""
         for name, x in params.items():
@@ -124,12 +134,16 @@ class Permutation:
         self.spec.check(params)
         return Params({name: self.act(name, x) for name, x in params.items()})
 
-    def act(self, name: str, x: Tensor, skip: int | None = None) -> Tensor:
-        """Equation 1 on one tensor: gather the entries of each axis, except the axis `skip`."""
-        for number, axis in enumerate(self.spec.axes[name]):
-            if number != skip and any(segment.units is not None for segment in axis):
-                x = x.index_select(number, self._entries(axis).to(x.device))
+    def act(self, name: str, x: Tensor) -> Tensor:
+        """Equation 1 on one tensor: gather the entries of each axis."""
+        for number, entries in self.entries(name).items():
+            x = x.index_select(number, entries.to(x.device))
         return x
+
+    def entries(self, name: str) -> dict[int, Tensor]:
+        """Axis -> index of the source entry of each of its entries, for the axes of a tensor where units stand."""
+        axes = enumerate(self.spec.axes[name])
+        return {number: self._entries(axis) for number, axis in axes if any(segment.units is not None for segment in axis)}
 
     def _entries(self, axis: Axis) -> Tensor:
         """Index of the source entry for every entry of an axis."""

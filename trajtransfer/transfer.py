@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import torch
 
-from trajtransfer.matching import Matching, Pair, match
+from trajtransfer.matching import Matching, match
+from trajtransfer.pairs import Pair, Pairs
 from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation, PermutationSpec
 
@@ -69,14 +70,18 @@ def gmt(
     gradients: Gradients,
     *,
     generator: torch.Generator | None = None,
+    cache: str = "device",
 ) -> Iterator[Step]:
     """Gradient Matching along Trajectory (Algorithm 1): T(T+1)/2 gradient pairs.
 
     Step s computes all s pairs again, on fresh mini-batches, at points moved by the permutation of step s - 1.
+    `cache` says where gradients wait to be matched, see `Pairs`.
     """
     pi, count = Permutation.identity(spec), 0
     for s in range(1, len(source)):
-        pairs = [gradients(moved(source, target, t - 1, pi), source[t - 1]) for t in range(1, s + 1)]
+        pairs = Pairs(spec, cache=cache)
+        for t in range(1, s + 1):
+            pairs.append(gradients(moved(source, target, t - 1, pi), source[t - 1]))
         matching, count = match(pairs, spec, generator=generator), count + s
         pi = matching.permutation
         yield Step(s, moved(source, target, s, pi), pi, matching, count)
@@ -89,9 +94,13 @@ def fgmt(
     gradients: Gradients,
     *,
     generator: torch.Generator | None = None,
+    cache: str = "device",
 ) -> Iterator[Step]:
-    """Fast Gradient Matching along Trajectory (Algorithm 2): T gradient pairs, earlier ones are cached."""
-    pi, pairs = Permutation.identity(spec), []
+    """Fast Gradient Matching along Trajectory (Algorithm 2): T gradient pairs, earlier ones are cached.
+
+    `cache` says where, see `Pairs`.
+    """
+    pi, pairs = Permutation.identity(spec), Pairs(spec, cache=cache)
     for t in range(1, len(source)):
         pairs.append(gradients(moved(source, target, t - 1, pi), source[t - 1]))
         matching = match(pairs, spec, generator=generator)
