@@ -6,14 +6,16 @@ Rows bid for columns, which have prices p. A row wants the column of largest val
    value plus epsilon, and frees the row that held the column. When all rows have columns, the sum is within
    ``n epsilon`` of the optimum. Epsilon falls by fives from two to 3e-4 standard deviations of a typical row; each
    phase frees all rows and keeps the prices. Nearly all time goes into the scan for the two best columns.
+   Given prices allow a later start; if they turn out to be of no use, the auction begins anew.
 2. *Certificate*. For any prices, ``D = sum_i max_j (A[i, j] - p[j]) + sum_j p[j]`` is at least the optimum, so
    the gap ``(D - sum) / (D - mean sum of a random permutation)`` bounds the relative loss.
 3. *Exact finish*. Free all rows, keep the prices. Rows of equal entries (dead units) share the cheapest columns
-   at one price. The others bid with epsilon 0, which never ends among ties: a row that could only swap places
-   with a row at a tie waits. Shortest augmenting paths (Jonker and Volgenant) place those that wait.
+   at one price. The others bid with epsilon 0, which can go on for ever among ties: a row that could only swap
+   places with a row at a tie waits, as does the last of a long chain of rows that free each other. Shortest
+   augmenting paths (Jonker and Volgenant) place those that wait.
 
-Both kinds of bids are capped, so the method always ends: steps 1 and 3 of bidding in O(n^2), the paths in O(n^3).
-It gives up when an auction reaches its cap, which takes rows or columns of wildly different scale.
+Bids are capped, so the method always ends: bidding in O(n^2), paths in O(n^3). It gives up when an auction reaches its
+cap, which takes rows or columns of wildly different scale.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ LANES = 32  # columns scanned side by side, a multiple of the width of vector re
 COARSE, WARM, FINE = 2.0, 0.1, 3e-4  # epsilon at the start, at the start from given prices, and at the end
 FACTOR = 5.0
 CAP = 50  # bids per row and phase; real matrices need fewer than ten
+WARM_CAP = 6  # the same in the first phase from given prices, which can be of no use
+CHAIN = 32  # rows that may free each other with epsilon 0, when two columns can outbid each other by very little
 
 
 def solve(gain: Floats, constant: NDArray[np.bool_], tolerance: float, prices: Prices | None) -> Solution | None:
@@ -44,12 +48,16 @@ def solve(gain: Floats, constant: NDArray[np.bool_], tolerance: float, prices: P
     unit = _typical_deviation(gain, rows)
     if not 0 < unit < np.inf:  # too small or too large for its square
         return None
-    epsilon = (COARSE if prices is None else WARM) * unit
-    prices = gain.mean(axis=0, dtype=np.float64) if prices is None else prices.copy()
-    mean = gain.sum(dtype=np.float64) / n  # of the sum over all permutations
-    while _auction(gain, prices, holders, epsilon):
+    mean = gain.sum(dtype=np.float64) / n if tolerance > 0 else 0.0  # of the sum over all permutations
+    prices, epsilon, ended = None if prices is None else prices.copy(), WARM * unit, False
+    if prices is not None:
+        ended = _auction(gain, prices, holders, epsilon, WARM_CAP)
+    if prices is None or not ended:
+        prices, epsilon = gain.mean(axis=0, dtype=np.float64), COARSE * unit
+        ended = _auction(gain, prices, holders, epsilon, CAP)
+    while ended:
         total = gain[holders, np.arange(n)].sum(dtype=np.float64)
-        if n * epsilon <= 4 * tolerance * (total - mean):  # else certifying would cost time in vain
+        if tolerance > 0 and n * epsilon <= 4 * tolerance * (total - mean):  # else certifying would cost time in vain
             bound = _bound(gain, prices)
             if bound - total <= tolerance * (bound - mean):
                 return np.argsort(holders), max(0.0, (bound - total) / (bound - mean)), prices
@@ -57,6 +65,7 @@ def solve(gain: Floats, constant: NDArray[np.bool_], tolerance: float, prices: P
             _finish(gain, prices, holders, np.flatnonzero(constant), rows)
             return np.argsort(holders), 0.0, prices
         epsilon = max(epsilon / FACTOR, FINE * unit)
+        ended = _auction(gain, prices, holders, epsilon, CAP)
     return None
 
 
@@ -114,13 +123,13 @@ def _scratch():  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _auction(gain, prices, holders, epsilon):  # type: ignore[no-untyped-def]
-    """One phase: `holders` and `prices` are overwritten. False when the cap was reached."""
+def _auction(gain, prices, holders, epsilon, cap):  # type: ignore[no-untyped-def]
+    """One phase: `holders` and `prices` are overwritten. False when it took more than `cap` bids per row."""
     n = len(gain)
     best, second, where = _scratch()
     queue, head, waiting = np.arange(n), 0, n  # a ring of free rows, first come first served
     holders[:] = -1
-    for _ in range(CAP * n):
+    for _ in range(cap * n):
         row = queue[head]
         column, first, runner_up = _two_best(gain[row], prices, best, second, where)
         prices[column] += first - runner_up + epsilon
@@ -148,22 +157,21 @@ def _bound(gain, prices):  # type: ignore[no-untyped-def]
 def _bid_exactly(gain, prices, holders, free):  # type: ignore[no-untyped-def]
     """Bids with epsilon 0; returns the rows that are left without a column."""
     best, second, where = _scratch()
-    left = np.empty(len(gain), np.int64)
-    count, bids = 0, 0
-    for first_row in free:
-        row = first_row
-        while row >= 0:
+    left, count = np.empty(len(gain), np.int64), 0
+    for row in free:
+        for _ in range(CHAIN):
             column, first, runner_up = _two_best(gain[row], prices, best, second, where)
             if holders[column] >= 0 and first == runner_up:
                 column = _free_tie(gain[row], prices, holders, first)
-            bids += 1
-            if column < 0 or bids > CAP * len(gain):
-                left[count] = row
-                count += 1
-                break
+                if column < 0:
+                    break
             prices[column] += first - runner_up
-            evicted, holders[column] = holders[column], row
-            row = evicted
+            row, holders[column] = holders[column], row
+            if row < 0:
+                break
+        if row >= 0:
+            left[count] = row
+            count += 1
     return left[:count]
 
 

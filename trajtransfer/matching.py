@@ -78,7 +78,8 @@ def _sweep(pairs: Pairs, pi: Permutation, order: Sequence[str], stale: set[str])
     gap = 0.0
     for units in order:
         if units in stale:
-            solution = assign(pairs.gains(units, pi), units)
+            solution = assign(pairs.gains(units, pi), units, prices=pairs.prices.get(units))
+            pairs.prices[units] = solution.prices
             if not solution.columns.equal(pi.indices[units]):
                 stale.update(pi.spec.neighbours[units])
                 pi = pi.replace(units, solution.columns)

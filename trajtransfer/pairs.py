@@ -18,7 +18,9 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trajtransfer.params import Params, inner, slice_size
@@ -53,16 +55,18 @@ class _Pick(NamedTuple):
 class Pairs(Sequence[Pair]):
     """A growing list of pairs (target side, source side) for `match`; buffers are dropped.
 
-    `cache` says how the vectors are kept: ``"device"`` as they come, ``"host"`` in main memory, ``"half"`` as
+    `cache` says how the vectors are kept: ``"device"`` as they come, ``"host"`` in main memory, or ``"half"`` as
     bfloat16, which is then what is matched. Products are computed on the device and in the type of the first
-    vector. `bound` is ``sum_t ||y_t|| ||x_t||``. Raises ``ValueError`` for an unknown `cache`, for tensors that do not
-    fit `spec` or each other, and for vectors that are not finite.
+    vector. `bound` is ``sum_t ||y_t|| ||x_t||``; `prices` are those of the latest assignment of each group. Raises
+    ``ValueError`` for an unknown `cache`, for tensors that do not fit `spec` or each other, and for vectors that
+    are not finite.
     """
 
     def __init__(self, spec: PermutationSpec, pairs: Iterable[Pair] = (), *, cache: str = "device"):
         if cache not in CACHES:
             raise ValueError(f"unknown cache {cache!r}; known: {', '.join(CACHES)}")
         self.spec, self.bound, self._cache = spec, 0.0, cache
+        self.prices: dict[str, NDArray[np.float64] | None] = {}
         self._pairs: list[Pair] = []
         self._sums: dict[Key, dict[bool, _Sum]] = {}  # what -> at the identity? -> its sum
         for pair in pairs:
@@ -112,7 +116,10 @@ class Pairs(Sequence[Pair]):
                 parts.append(self._contribution(units, [(name, axis)], beside))
             elif name in self._pairs[0][0]:
                 alone.append((name, axis))
-        return sum(parts, start=self._contribution(units, alone, {}))
+        if alone:
+            parts.append(self._contribution(units, alone, {}))
+        n = self.spec.sizes[units]
+        return sum(parts[1:], start=parts[0]) if parts else torch.zeros(n, n, dtype=self._dtype, device=self._device)
 
     def _value(self, name: str, entries: Entries) -> Tensor:
         """The part of one tensor in the objective."""
@@ -129,24 +136,36 @@ class Pairs(Sequence[Pair]):
         total, before, count = self._nearest(what, beside, MANY) or self._nothing((n, n), self._dtype, beside)
         steps = list(_walk(before, beside))
         total = total.clone() if steps else total
-        for place in places:
-            first = self._pairs[0][0][place[0]]
-            for axis, where, old, new in steps:
-                self._add(total, units, place, self._pairs[:count], _picks(first, axis, new, where, old))
-            self._add(total, units, place, self._pairs[count:], _picks(first, min(beside, default=None), beside))
+        first = self._pairs[0][0][places[0][0]]
+        for axis, where, old, new in steps:
+            self._add(total, units, places, self._pairs[:count], _picks(first, axis, new, where, old))
+        self._add(total, units, places, self._pairs[count:], _picks(first, min(beside, default=None), beside))
         return self._keep(what, total, beside)
 
-    def _add(self, total: Tensor, units: str, place: Place, pairs: Sequence[Pair], picks: Sequence[_Pick]) -> None:
+    def _add(self, total: Tensor, units: str, places: list[Place], pairs: Sequence[Pair], picks: Sequence[_Pick]) -> None:
         """Products of the rows of units, picked along the other axes."""
-        name, axis = place
+        precision = torch.get_float32_matmul_precision()
+        if self._cache == "half":  # products of bfloat16 numbers are exact in "medium", and faster
+            torch.set_float32_matmul_precision("medium")
         for y, x in pairs:
             for pick in picks:
-                source = self._take(x[name], pick.source)
+                columns = self._rows(x, units, places, pick.source)
                 if pick.before is not None:
-                    source = source - self._take(x[name], pick.before)
-                sides = self._take(y[name], pick.target), source
-                for rows, columns in zip(*(_unit_rows(side, self.spec, name, axis, units) for side in sides), strict=True):
-                    total.addmm_(rows, columns.T)
+                    columns = columns - self._rows(x, units, places, pick.before)
+                total.addmm_(self._rows(y, units, places, pick.target), columns.T)
+        torch.set_float32_matmul_precision(precision)
+
+    def _rows(self, vector: Params, units: str, places: list[Place], picked: Picked) -> Tensor:
+        """The entries of each unit as rows (units, entries), those of all places side by side."""
+        rows = []
+        for name, axis in places:
+            x, offset = self._take(vector[name], picked), 0
+            for segment in self.spec.axes[name][axis]:
+                if segment.units == units:
+                    part = x.narrow(axis, offset, segment.size).movedim(axis, 0)
+                    rows.append(part.reshape(segment.size // segment.block, -1))
+                offset += segment.size
+        return rows[0] if len(rows) == 1 else torch.cat(rows, 1)  # one product: each reads and writes the gains
 
     def _take(self, x: Tensor, picked: Picked) -> Tensor:
         for axis, index in picked.items():
@@ -199,14 +218,3 @@ def _picks(
         whole = (slice(start, min(start + length, size)) for start in range(0, size, length))
         return [_Pick({axis: part}, at(part, entries)) for part in whole]
     return [_Pick({axis: part}, at(part, entries), at(part, before) if before else None) for part in where.split(length)]
-
-
-def _unit_rows(x: Tensor, spec: PermutationSpec, name: str, number: int, units: str) -> list[Tensor]:
-    """The entries of each unit along one axis as rows, one matrix (units, entries) per segment of the axis."""
-    rows, offset = [], 0
-    for segment in spec.axes[name][number]:
-        if segment.units == units:
-            part = x.narrow(number, offset, segment.size).movedim(number, 0)
-            rows.append(part.reshape(segment.size // segment.block, -1))
-        offset += segment.size
-    return rows
