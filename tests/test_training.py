@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -25,7 +26,8 @@ def split(n: int = 40) -> Split:
 def network() -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 3))
+        convolutions = nn.Conv2d(1, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Conv2d(5, 3, 3, padding=1)
+        return nn.Sequential(*convolutions, nn.ReLU(), nn.Flatten(), nn.Linear(108, 3))
 
 
 RECIPE = tt.Recipe(
@@ -51,6 +53,18 @@ def test_resumed_equals_uninterrupted():
 def test_same_seed_same_numbers_other_seed_others():
     a, b, c = run()[-1], run()[-1], run(seed=2)[-1]
     assert (a.params - b.params).norm() == 0 and (a.params - c.params).norm() > 0
+
+
+def test_fast_training_is_close_keeps_float32_and_resumes():
+    exact, fast = run(), run(replace(RECIPE, fast=True))
+    assert 0 < abs(fast[-1].loss - exact[-1].loss) < 0.05
+    assert all(x.dtype == torch.float32 for x in fast[-1].params.values())
+    assert run(replace(RECIPE, fast=True), start=fast[1])[-1].loss == fast[-1].loss
+
+
+def test_checkpoints_are_contiguous():
+    """Channels-last memory is an affair of the training loop."""
+    assert all(x.is_contiguous() for part in run()[-1][1:4] for x in part.values())
 
 
 def test_the_plain_loop():

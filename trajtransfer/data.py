@@ -52,7 +52,7 @@ class Split:
     def tensors(self, augmentation: str = "none", generator: torch.Generator | None = None) -> Batch:
         """All images as normalised float32 (n, c, h, w) with their labels, augmented on request."""
         images = augment(self.images.to(self.mean.device), augmentation, generator)
-        return (images.float() / 255 - self.mean) / self.std, self.labels
+        return images.float().div_(255).sub_(self.mean).div_(self.std), self.labels
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Consecutive mini-batches of nearly equal sizes, at most `size`, in the order of the split."""

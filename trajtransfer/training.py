@@ -21,7 +21,8 @@ class Recipe:
     """SGD as the paper uses it.
 
     `schedule` is ``"constant"`` or ``"cosine"`` (annealed to 0 over the iterations left after a linear warm-up
-    of `warmup_epochs`); `augmentation` is ``"none"`` or ``"crop+flip"``.
+    of `warmup_epochs`); `augmentation` is ``"none"`` or ``"crop+flip"``. `fast` computes the
+    products of layers in bfloat16 (weights and sums stay float32): about twice as fast where processors can do it.
     """
 
     epochs: int
@@ -32,6 +33,7 @@ class Recipe:
     schedule: str = "constant"
     warmup_epochs: int = 0
     augmentation: str = "none"
+    fast: bool = False
 
     def __post_init__(self) -> None:
         if self.schedule not in ("constant", "cosine"):
@@ -75,7 +77,10 @@ def train(
     if recipe.batch_size > len(data):
         raise ValueError(f"{name}: batch_size={recipe.batch_size} is larger than the training set of {len(data)}")
     model = copy.deepcopy(model).train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # what convolutions like best
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
+    )
     if start is not None:
         _restore(model, optimizer, start)
     for epoch in range(start.epoch if start else 0, recipe.epochs):
@@ -84,7 +89,10 @@ def train(
             loss = _epoch(model, optimizer, data, recipe, epoch, torch.Generator().manual_seed(_mix(seed, epoch)))
         if not math.isfinite(loss):
             raise DivergedError(f"the run {name!r} diverged in epoch {epoch + 1} (loss {loss}); lower lr={recipe.lr}")
-        yield Checkpoint(epoch + 1, parameters(model), buffers(model), _momentum(model, optimizer), loss)
+        weights, momentum = (
+            x.to(memory_format=torch.contiguous_format) for x in (parameters(model), _momentum(model, optimizer))
+        )
+        yield Checkpoint(epoch + 1, weights, buffers(model), momentum, loss)
 
 
 def _epoch(
@@ -97,7 +105,8 @@ def _epoch(
         optimizer.param_groups[0]["lr"] = recipe.learning_rate(epoch * len(batches) + number, len(batches))
         inputs, labels = data.subset(indices).tensors(recipe.augmentation, generator)
         optimizer.zero_grad()
-        loss = F.cross_entropy(model(inputs), labels)
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=recipe.fast):
+            loss = F.cross_entropy(model(inputs.to(memory_format=torch.channels_last)), labels)
         loss.backward()
         optimizer.step()
         total += loss.detach() * len(labels)  # stays on the device: no synchronisation per batch
@@ -114,7 +123,8 @@ def _restore(model: nn.Module, optimizer: torch.optim.SGD, checkpoint: Checkpoin
     model.load_state_dict(dict(checkpoint.params | checkpoint.buffers))
     for name, parameter in model.named_parameters():
         if name in checkpoint.momentum:
-            optimizer.state[parameter]["momentum_buffer"] = checkpoint.momentum[name].clone()
+            buffer = torch.empty_like(parameter, requires_grad=False)  # with the memory format of the parameter
+            optimizer.state[parameter]["momentum_buffer"] = buffer.copy_(checkpoint.momentum[name])
 
 
 def _mix(seed: int, epoch: int) -> int:
