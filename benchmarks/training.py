@@ -1,0 +1,56 @@
+"""Training against the best simple loop: normalised images in memory, fused SGD, no loader."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from benchmarks.measure import Row, in_turn, rows
+from benchmarks.networks import task
+from trajtransfer.data import Split
+from trajtransfer.models import build
+from trajtransfer.training import Recipe, train
+
+
+def simple(model: nn.Module, data: Split, recipe: Recipe) -> Iterator[None]:
+    """One epoch per item."""
+    model = copy.deepcopy(model)
+    model.to(memory_format=torch.channels_last)
+    inputs, labels = data.tensors()
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum, fused=True)
+    while True:
+        for indices in torch.randperm(len(labels)).split(recipe.batch_size):
+            optimizer.zero_grad()
+            F.cross_entropy(model(inputs[indices]), labels[indices]).backward()
+            optimizer.step()
+        yield
+
+
+def compare(architecture: str, width: float, images: int, size: int | None, epochs: int) -> list[Row]:
+    """Seconds per epoch."""
+    data = task(size).train
+    data = data.subset(torch.arange(min(images, len(data))))
+    model, recipe = build(architecture, task(size).shape, 10, width, 0), Recipe(epochs=epochs + 1, lr=0.01)
+    loops = {
+        "simple loop": simple(model, data, recipe),
+        "train": train(model, data, recipe, seed=0, name="benchmark"),
+        "train, fast": train(model, data, replace(recipe, fast=True), seed=0, name="benchmark"),
+    }
+    for loop in loops.values():
+        next(loop)  # the first epoch pays for memory
+    seconds = in_turn({name: lambda loop=loop: next(loop) for name, loop in loops.items()}, epochs)  # type: ignore[misc]
+    return rows("training", f"{architecture}, width {width:g}, {len(data)} images", seconds, "simple loop")
+
+
+def run(smoke: bool) -> list[Row]:
+    """Seconds per epoch of the paper's networks."""
+    if smoke:
+        return compare("mlp", 256, 3000, None, epochs=3)
+    table = [row for width in (512, 1024, 4096) for row in compare("mlp", width, 60_000, None, epochs=3)]
+    return table + compare("conv8", 0.25, 4000, 32, epochs=3) + compare("resnet18", 1, 640, 32, epochs=3)

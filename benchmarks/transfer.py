@@ -1,0 +1,154 @@
+"""FGMT and GMT against the training they replace, their growth with n, T and depth, and memory by cache."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+
+import psutil
+import torch
+
+import trajtransfer as tt
+from benchmarks import straightforward
+from benchmarks.measure import Row, exponent, in_turn, rows
+from benchmarks.networks import Case, mlp
+from trajtransfer.assignment import assign
+from trajtransfer.training import Recipe, train
+from trajtransfer.transfer import moved
+
+
+def last(steps: Iterator[tt.Step]) -> tt.Step:
+    *_, end = steps
+    return end
+
+
+def plain_fgmt(case: Case, steps: int) -> float:
+    """FGMT with the straightforward matching."""
+    line, target, gradients = case.line(steps), tt.parameters(case.target), case.gradients()
+    pi, pairs = tt.Permutation.identity(case.spec), []
+    for t in range(steps):
+        pairs.append(gradients(moved(line, target, t, pi), line[t]))
+        matching = straightforward.match(pairs, case.spec)
+        pi = matching.permutation
+    return matching.objective[-1] / matching.bound
+
+
+def against_training(width: int, steps: int, epochs: int, repeats: int, plain: bool) -> list[Row]:
+    """Whole transfers, gradients included, beside training for some epochs (one is measured)."""
+    case, agreement, accuracy = mlp(width), {}, {}
+    line, target = case.line(steps), tt.parameters(case.target)
+    epoch = train(case.target, case.data, Recipe(epochs=repeats + 1, lr=0.01), seed=0, name="benchmark")
+    next(epoch)
+
+    def transfer(name: str, method, cache: str) -> None:  # type: ignore[no-untyped-def]
+        step = last(method(line, target, case.spec, case.gradients(), cache=cache))
+        agreement[name] = step.matching.objective[-1] / step.matching.bound
+        accuracy[name] = tt.evaluate(case.target, step.params, case.selection).accuracy
+
+    algorithms = {"FGMT": tt.fgmt, "GMT": tt.gmt}
+    methods = {name: (m, "device") for name, m in algorithms.items()} | {f"{k}, half": (m, "half") for k, m in algorithms.items()}
+    candidates = {name: lambda name=name, m=m, c=c: transfer(name, m, c) for name, (m, c) in methods.items()}
+    seconds = in_turn({"training": lambda: next(epoch), **candidates}, repeats)  # type: ignore[dict-item, misc]
+    seconds["training"] = [epochs * s for s in seconds["training"]]
+    if plain:
+        seconds["FGMT, straightforward"] = in_turn(
+            {"plain": lambda: agreement.update({"FGMT, straightforward": plain_fgmt(case, steps)})}, 1
+        )["plain"]
+    table = rows("transfer", f"2-MLP {width}, T={steps}, {epochs} epochs", seconds, "training")
+    for row in table:
+        name = row["what"]
+        row |= {"share of training": 1 / row["ratio"]} | ({"agreement": agreement[name]} if name in agreement else {})
+        row |= {"accuracy": accuracy[name]} if name in accuracy else {}
+    return table
+
+
+def grow(what: str, sizes: list[int], seconds: list[float]) -> Row:
+    measured = ", ".join(f"{size}: {s:.3g} s" for size, s in zip(sizes, seconds, strict=True))
+    return {"benchmark": "scaling", "case": what, "what": "FGMT", "exponent": exponent(sizes, seconds), "measured": measured}
+
+
+def scaling(largest: int) -> list[Row]:
+    """Seconds of FGMT against the width, the number of steps and the depth."""
+
+    def seconds(case: Case, steps: int) -> float:
+        clock = time.perf_counter()
+        last(tt.fgmt(case.line(steps), tt.parameters(case.target), case.spec, case.gradients()))
+        return time.perf_counter() - clock
+
+    widths, steps, depths = [largest // 8, largest // 4, largest // 2, largest], [4, 8, 16, 32], [1, 2, 4, 8]
+    cases = [mlp(width, images=2000) for width in widths]
+    seconds(cases[0], 2)
+    table = [grow("width, T=5", widths, [seconds(case, 5) for case in cases])]
+    table.append(grow(f"T, width {largest // 4}", steps, [seconds(cases[1], t) for t in steps]))
+    table.append(grow("hidden layers of 256, T=5", depths, [deep(depth, 5) for depth in depths]))
+    return table
+
+
+def deep(depth: int, steps: int) -> float:
+    """Seconds of FGMT between random networks of several hidden layers on random data."""
+    models = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        sizes = [64, *[256] * depth, 10]
+        layers = [layer for a, b in pairwise(sizes) for layer in (torch.nn.Linear(a, b), torch.nn.ReLU())]
+        models.append(torch.nn.Sequential(*layers[:-1]))
+    start, end, target = (tt.parameters(model) for model in models)
+    spec = tt.permutation_spec(models[0], torch.randn(2, 64))
+    gradients = tt.paired_gradients(models[0], noise((64,)))
+    clock = time.perf_counter()
+    last(tt.fgmt(tt.Line(start, end, tt.uniform(steps)), target, spec, gradients))
+    return time.perf_counter() - clock
+
+
+def noise(shape: tuple[int, ...]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Mini-batches of nothing in particular."""
+    generator = torch.Generator().manual_seed(0)
+    while True:
+        yield torch.randn(128, *shape, generator=generator), torch.randint(0, 10, (128,), generator=generator)
+
+
+def peak(architecture: str, width: float, steps: int, cache: str, out: multiprocessing.queues.Queue) -> None:  # type: ignore[name-defined]
+    """Memory that FGMT adds to a process that holds one network, in copies of its parameters."""
+    from trajtransfer.models import build
+
+    shape = (1, 28, 28) if architecture == "mlp" else (1, 32, 32)
+    model = build(architecture, shape, 10, width, 0)
+    spec = tt.permutation_spec(model, torch.randn(2, *shape))
+    assign(torch.randn(300, 300), "compilation")
+    gradients = tt.paired_gradients(model, noise(shape))
+    start = tt.parameters(model)
+    gradients(start, start)
+    unit, kib = sum(4 * x.numel() for x in start.values()), 1 if sys.platform == "darwin" else 1024
+    before = psutil.Process().memory_info().rss
+    end, target = (tt.parameters(build(architecture, shape, 10, width, seed)) for seed in (1, 2))
+    last(tt.fgmt(tt.Line(start, end, tt.uniform(steps)), target, spec, gradients, cache=cache))
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kib - before
+    out.put((used / unit, sum(4 * n * n for n in spec.sizes.values()) / unit))
+
+
+def memory(architecture: str, width: float, steps: int) -> list[Row]:
+    """Each kind of cache in a process of its own."""
+    context, table = multiprocessing.get_context("spawn"), []
+    for cache in ("device", "half"):
+        out = context.Queue()
+        process = context.Process(target=peak, args=(architecture, width, steps, cache, out))
+        process.start()
+        case = f"{architecture}, width {width:g}, T={steps}"
+        table.append(
+            {"benchmark": "memory", "case": case, "what": cache, "copies of the parameters": out.get(), "2T + 4": 2 * steps + 4}
+        )
+        process.join()
+    return table
+
+
+def run(smoke: bool) -> list[Row]:
+    """Ratios to training, growth, memory."""
+    if smoke:
+        return against_training(256, 3, 3, repeats=2, plain=True) + memory("mlp", 2048, 3)
+    table = against_training(1024, 10, 10, repeats=3, plain=True) + against_training(4096, 10, 10, repeats=3, plain=True)
+    table += scaling(4096)
+    return table + memory("mlp", 4096, 10) + memory("mlp", 4096, 30) + memory("resnet18", 1, 5)
