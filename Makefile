@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: reproduce book publish reference env test lint clean
+.PHONY: reproduce book publish reference env test lint bench clean
 
 reproduce: env  ## run a profile and build the book of its results
 	$(BIN)/trajtransfer reproduce --profile $(PROFILE)
@@ -35,6 +35,9 @@ lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: env  ## measure speed and memory as ratios, about half an hour (pip install -e .[bench] compares other solvers too)
+	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf .venv _build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -14,10 +14,12 @@ BENCHMARKS = {"assignment": assignment.run, "matching": matching.run, "transfer"
 def main(arguments: list[str] | None = None) -> list[Row]:
     """Print each table as soon as it is there; write all of them after each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="which; default: all (about 40 minutes on two cores)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which of {', '.join(BENCHMARKS)}; default: all (half an hour)")
     parser.add_argument("--smoke", action="store_true", help="small sizes, half a minute")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmarks"), help="path of the results without suffix")
     options, results = parser.parse_args(arguments), []
+    if unknown := set(options.names) - BENCHMARKS.keys():
+        parser.error(f"unknown benchmarks {sorted(unknown)}")
     for name in options.names or BENCHMARKS:
         rows = BENCHMARKS[name](options.smoke)
         print(table(rows), flush=True)

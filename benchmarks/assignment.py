@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from benchmarks.families import FAMILIES
 from benchmarks.measure import Row, exponent, in_turn, rows
 from benchmarks.networks import mlp
-from trajtransfer.assignment import assign
+from trajtransfer.assignment import assign, prepare
 from trajtransfer.pairs import Pairs
 from trajtransfer.permutation import Permutation
 
@@ -56,19 +56,16 @@ def compare(case: str, gain: torch.Tensor, repeats: int, everything: bool) -> li
     """All solvers on one matrix, with the value each finds relative to SciPy's."""
     matrix, n, found = gain.numpy(), len(gain), {}
     slow = {"SciPy": lambda a: linear_sum_assignment(a, maximize=True)[1], **(others(n) if everything and n <= SLOW else {})}
-    quick = {
+    candidates = {
+        **slow,
         "exact": lambda a: assign(gain, "units").columns.numpy(),
         "gap 1e-3": lambda a: assign(gain, "units", tolerance=1e-3).columns.numpy(),
     }
 
-    def run(name: str, solve: Callable[[np.ndarray], np.ndarray]) -> Callable[[], None]:
-        return lambda: found.update({name: solve(matrix)})
+    def run(name: str) -> Callable[[], None]:
+        return lambda: found.update({name: candidates[name](matrix)})
 
-    seconds = in_turn({k: run(k, f) for k, f in quick.items()}, repeats)  # also in the turn of the others, below
-    for name, solve in slow.items():
-        once = in_turn({name: run(name, solve), "exact": run("exact", quick["exact"])}, 1 if n >= SLOW else repeats)
-        seconds[name] = once[name]
-        seconds["exact"] += once["exact"]
+    seconds = in_turn({name: run(name) for name in candidates}, 1 if n > SLOW else repeats)
     values = {name: float(matrix[np.arange(n), columns].sum(dtype=float)) for name, columns in found.items()}
     table = rows("assignment", case, seconds, "SciPy", n=n)
     best, mean = values["SciPy"], float(matrix.sum(dtype=float)) / n
@@ -79,7 +76,7 @@ def compare(case: str, gain: torch.Tensor, repeats: int, everything: bool) -> li
 
 def run(smoke: bool) -> list[Row]:
     """Real matrices by size, then families."""
-    assign(torch.randn(300, 300), "compilation")
+    prepare()
     assign(torch.randn(300, 300), "compilation", tolerance=1e-3)
     table: list[Row] = []
     for n in (256, 512) if smoke else (512, 1024, 2048, 4096, 8192):

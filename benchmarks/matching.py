@@ -15,7 +15,7 @@ from trajtransfer.pairs import Pairs
 
 
 def along(name: str, case: Case, steps: int, compared: set[int]) -> list[Row]:
-    """Descents as FGMT does them, one more pair each; the straightforward way at the steps in `compared`."""
+    """Descents over one more pair each, as in FGMT; the straightforward way at the steps in `compared`."""
     kept, table, total = Pairs(case.spec), [], 0.0
     for step, pair in enumerate(tqdm(case.pairs(steps, batch=64), total=steps, desc=name, leave=False, disable=None), 1):
         found: dict[str, tt.Matching] = {}
@@ -31,7 +31,8 @@ def along(name: str, case: Case, steps: int, compared: set[int]) -> list[Row]:
         total += seconds["kept"][0]
         if step in compared:
             a, b = found["kept"], found["straightforward"]
-            worst = max(abs(x - y) for x, y in zip(a.objective, b.objective, strict=False)) / b.bound
+            worst = max(abs(x - y) for x, y in zip(a.objective, b.objective, strict=True)) / b.bound
+            assert len(a.objective) == len(b.objective)
             facts = {"sweeps": len(a.objective) - 1, "difference of objectives": worst, "same": a.permutation == b.permutation}
             table += rows("matching", f"{name}, step {step}", seconds, "straightforward", **facts)
     return [*table, {"benchmark": "matching", "case": f"{name}, {steps} steps", "what": "kept", "sum of seconds": total}]

@@ -1,4 +1,4 @@
-"""Training against the best simple loop: normalised images in memory, fused SGD, no loader."""
+"""Training against the best simple loop: normalised images in memory, no loader."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def simple(model: nn.Module, data: Split, recipe: Recipe) -> Iterator[None]:
     model.to(memory_format=torch.channels_last)
     inputs, labels = data.tensors()
     inputs = inputs.contiguous(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum, fused=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum)
     while True:
         for indices in torch.randperm(len(labels)).split(recipe.batch_size):
             optimizer.zero_grad()

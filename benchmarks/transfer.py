@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
-import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 
 import psutil
@@ -16,9 +16,12 @@ import trajtransfer as tt
 from benchmarks import straightforward
 from benchmarks.measure import Row, exponent, in_turn, rows
 from benchmarks.networks import Case, mlp
-from trajtransfer.assignment import assign
+from trajtransfer.assignment import prepare
+from trajtransfer.models import build
 from trajtransfer.training import Recipe, train
 from trajtransfer.transfer import moved
+
+PLAIN = "FGMT, straightforward"
 
 
 def last(steps: Iterator[tt.Step]) -> tt.Step:
@@ -26,43 +29,39 @@ def last(steps: Iterator[tt.Step]) -> tt.Step:
     return end
 
 
-def plain_fgmt(case: Case, steps: int) -> float:
+def plain_fgmt(source, target, spec, gradients, *, cache: str) -> Iterator[tt.Step]:  # type: ignore[no-untyped-def]
     """FGMT with the straightforward matching."""
-    line, target, gradients = case.line(steps), tt.parameters(case.target), case.gradients()
-    pi, pairs = tt.Permutation.identity(case.spec), []
-    for t in range(steps):
-        pairs.append(gradients(moved(line, target, t, pi), line[t]))
-        matching = straightforward.match(pairs, case.spec)
+    pi, pairs = tt.Permutation.identity(spec), []
+    for t in range(1, len(source)):
+        pairs.append(gradients(moved(source, target, t - 1, pi), source[t - 1]))
+        matching = straightforward.match(pairs, spec)
         pi = matching.permutation
-    return matching.objective[-1] / matching.bound
+        yield tt.Step(t, moved(source, target, t, pi), pi, matching, t)
 
 
-def against_training(width: int, steps: int, epochs: int, repeats: int, plain: bool) -> list[Row]:
+def against_training(width: int, steps: int, epochs: int, repeats: int) -> list[Row]:
     """Whole transfers, gradients included, beside training for some epochs (one is measured)."""
-    case, agreement, accuracy = mlp(width), {}, {}
+    prepare()
+    case, agreement, ends = mlp(width), {}, {}
     line, target = case.line(steps), tt.parameters(case.target)
     epoch = train(case.target, case.data, Recipe(epochs=repeats + 1, lr=0.01), seed=0, name="benchmark")
     next(epoch)
 
     def transfer(name: str, method, cache: str) -> None:  # type: ignore[no-untyped-def]
-        step = last(method(line, target, case.spec, case.gradients(), cache=cache))
+        step = ends[name] = last(method(line, target, case.spec, case.gradients(), cache=cache))
         agreement[name] = step.matching.objective[-1] / step.matching.bound
-        accuracy[name] = tt.evaluate(case.target, step.params, case.selection).accuracy
 
     algorithms = {"FGMT": tt.fgmt, "GMT": tt.gmt}
     methods = {name: (m, "device") for name, m in algorithms.items()} | {f"{k}, half": (m, "half") for k, m in algorithms.items()}
     candidates = {name: lambda name=name, m=m, c=c: transfer(name, m, c) for name, (m, c) in methods.items()}
     seconds = in_turn({"training": lambda: next(epoch), **candidates}, repeats)  # type: ignore[dict-item, misc]
     seconds["training"] = [epochs * s for s in seconds["training"]]
-    if plain:
-        seconds["FGMT, straightforward"] = in_turn(
-            {"plain": lambda: agreement.update({"FGMT, straightforward": plain_fgmt(case, steps)})}, 1
-        )["plain"]
+    seconds |= in_turn({PLAIN: lambda: transfer(PLAIN, plain_fgmt, "device")}, 1)  # minutes at 4096 units
     table = rows("transfer", f"2-MLP {width}, T={steps}, {epochs} epochs", seconds, "training")
     for row in table:
         name = row["what"]
         row |= {"share of training": 1 / row["ratio"]} | ({"agreement": agreement[name]} if name in agreement else {})
-        row |= {"accuracy": accuracy[name]} if name in accuracy else {}
+        row |= {"accuracy": tt.evaluate(case.target, ends[name].params, case.selection).accuracy} if name in ends else {}
     return table
 
 
@@ -111,44 +110,45 @@ def noise(shape: tuple[int, ...]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]
         yield torch.randn(128, *shape, generator=generator), torch.randint(0, 10, (128,), generator=generator)
 
 
-def peak(architecture: str, width: float, steps: int, cache: str, out: multiprocessing.queues.Queue) -> None:  # type: ignore[name-defined]
-    """Memory that FGMT adds to a process that holds one network, in copies of its parameters."""
-    from trajtransfer.models import build
-
+def peak(architecture: str, width: float, steps: int, cache: str) -> tuple[float, float]:
+    """Memory that FGMT adds to a process with one network, and of one matrix of gains per group, in copies of the parameters."""
     shape = (1, 28, 28) if architecture == "mlp" else (1, 32, 32)
     model = build(architecture, shape, 10, width, 0)
     spec = tt.permutation_spec(model, torch.randn(2, *shape))
-    assign(torch.randn(300, 300), "compilation")
-    gradients = tt.paired_gradients(model, noise(shape))
-    start = tt.parameters(model)
+    prepare()
+    gradients, start = tt.paired_gradients(model, noise(shape)), tt.parameters(model)
     gradients(start, start)
-    unit, kib = sum(4 * x.numel() for x in start.values()), 1 if sys.platform == "darwin" else 1024
-    before = psutil.Process().memory_info().rss
+    process, done, seen = psutil.Process(), threading.Event(), [psutil.Process().memory_info().rss]
+
+    def watch() -> None:
+        while not done.wait(0.002):
+            seen.append(process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     end, target = (tt.parameters(build(architecture, shape, 10, width, seed)) for seed in (1, 2))
     last(tt.fgmt(tt.Line(start, end, tt.uniform(steps)), target, spec, gradients, cache=cache))
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kib - before
-    out.put((used / unit, sum(4 * n * n for n in spec.sizes.values()) / unit))
+    done.set()
+    watcher.join()
+    unit = sum(4 * x.numel() for x in start.values())
+    return (max(seen) - seen[0]) / unit, sum(4 * n * n for n in spec.sizes.values()) / unit
 
 
 def memory(architecture: str, width: float, steps: int) -> list[Row]:
     """Each kind of cache in a process of its own."""
-    context, table = multiprocessing.get_context("spawn"), []
+    table = []
     for cache in ("device", "half"):
-        out = context.Queue()
-        process = context.Process(target=peak, args=(architecture, width, steps, cache, out))
-        process.start()
-        case = f"{architecture}, width {width:g}, T={steps}"
-        table.append(
-            {"benchmark": "memory", "case": case, "what": cache, "copies of the parameters": out.get(), "2T + 4": 2 * steps + 4}
-        )
-        process.join()
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+            copies, gains = executor.submit(peak, architecture, width, steps, cache).result()
+        case, facts = f"{architecture}, width {width:g}, T={steps}", {"copies of the parameters": copies, "2T + 4": 2 * steps + 4}
+        table.append({"benchmark": "memory", "case": case, "what": cache, **facts, "one matrix of gains per group": gains})
     return table
 
 
 def run(smoke: bool) -> list[Row]:
     """Ratios to training, growth, memory."""
     if smoke:
-        return against_training(256, 3, 3, repeats=2, plain=True) + memory("mlp", 2048, 3)
-    table = against_training(1024, 10, 10, repeats=3, plain=True) + against_training(4096, 10, 10, repeats=3, plain=True)
+        return against_training(256, 3, 3, repeats=2) + memory("mlp", 2048, 3)
+    table = against_training(1024, 10, 10, repeats=3) + against_training(4096, 10, 10, repeats=3)
     table += scaling(4096)
     return table + memory("mlp", 4096, 10) + memory("mlp", 4096, 30) + memory("resnet18", 1, 5)

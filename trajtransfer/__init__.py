@@ -6,6 +6,7 @@ from trajtransfer.landscape import plane, segment
 from trajtransfer.matching import Matching, match
 from trajtransfer.objective import Score, evaluate, gradient, paired_gradients, running_statistics
 from trajtransfer.one_call import Transfer, transfer
+from trajtransfer.pairs import Pairs
 from trajtransfer.params import Params, buffers, parameters
 from trajtransfer.permutation import Axis, Permutation, PermutationSpec, Segment
 from trajtransfer.tracing import UntraceableError, check_invariance, permutation_spec
@@ -21,6 +22,7 @@ __all__ = [
     "DivergedError",
     "Line",
     "Matching",
+    "Pairs",
     "Params",
     "Permutation",
     "PermutationSpec",

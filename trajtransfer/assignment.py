@@ -26,16 +26,26 @@ class Assignment(NamedTuple):
     prices: NDArray[np.float64] | None = None
 
 
+def prepare() -> None:
+    """Load or compile the solver of large problems now, not while the first one is timed: moments, once some seconds."""
+    square = torch.arange(LARGE, dtype=torch.float32)
+    assign(torch.outer(square, square).remainder(7), "preparation")  # ties make it use every part
+
+
 def assign(gain: Tensor, units: str, *, tolerance: float = 0.0, prices: NDArray[np.float64] | None = None) -> Assignment:
     """Maximise ``sum_i gain[i, columns[i]]`` over permutations (equation 3 of the paper).
 
     `gain` has shape (n, n), on any device; the problem is solved on the host, exactly, or to a certified gap of at
-    most `tolerance`. `prices` are those of a similar problem. `units` names the group of units in errors. Raises
-    ``ValueError`` for a matrix that is not square or holds NaN or infinities.
+    most `tolerance`. `prices` (n,) are those of a similar problem; they change the time only, and below `LARGE`
+    units nothing. `units` names the group of units in errors. Raises
+    ``ValueError`` for a matrix that is not square or holds NaN or infinities, and for prices of another size.
     """
     if gain.ndim != 2 or gain.shape[0] != gain.shape[1]:
         raise ValueError(f"the gains of units {units!r} have shape {tuple(gain.shape)}, expected a square matrix")
-    host = gain.detach().to(torch.promote_types(gain.dtype, torch.float32)).cpu().contiguous().numpy()
+    if prices is not None and prices.shape != (len(gain),):
+        raise ValueError(f"the prices of units {units!r} have shape {prices.shape}, expected ({len(gain)},)")
+    precise = torch.promote_types(gain.dtype, torch.float32) if gain.is_floating_point() else torch.float64
+    host = gain.detach().to(precise).cpu().contiguous().numpy()
     low, high = host.min(axis=1), host.max(axis=1)  # a NaN comes through both
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         raise ValueError(

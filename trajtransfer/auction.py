@@ -30,7 +30,7 @@ Prices = NDArray[np.float64]
 Solution = tuple[Integers, float, Prices]
 
 LANES = 32  # columns scanned side by side, a multiple of the width of vector registers
-COARSE, WARM, FINE = 2.0, 0.1, 3e-4  # epsilon at the start, at the start from given prices, and at the end
+COARSE, WARM, FINE = 2.0, 0.1, 3e-4  # epsilon in standard deviations: at the start, from given prices, at the end
 FACTOR = 5.0
 CAP = 50  # bids per row and phase; real matrices need fewer than ten
 WARM_CAP = 6  # the same in the first phase from given prices, which can be of no use
@@ -44,28 +44,33 @@ def solve(gain: Floats, constant: NDArray[np.bool_], tolerance: float, prices: P
     of equal entries; `tolerance` is the gap at which to stop early; `prices` (n,), those of a similar problem, are a
     start that is not changed.
     """
-    n, holders, rows = len(gain), np.empty(len(gain), np.int64), np.flatnonzero(~constant)
+    rows = np.flatnonzero(~constant)
     unit = _typical_deviation(gain, rows)
     if not 0 < unit < np.inf:  # too small or too large for its square
         return None
-    mean = gain.sum(dtype=np.float64) / n if tolerance > 0 else 0.0  # of the sum over all permutations
-    prices, epsilon, ended = None if prices is None else prices.copy(), WARM * unit, False
     if prices is not None:
-        ended = _auction(gain, prices, holders, epsilon, WARM_CAP)
-    if prices is None or not ended:
-        prices, epsilon = gain.mean(axis=0, dtype=np.float64), COARSE * unit
-        ended = _auction(gain, prices, holders, epsilon, CAP)
-    while ended:
+        prices = prices.astype(np.float64) - prices.mean()
+        if np.abs(prices).max() < 1e6 * unit and (solution := _solve(gain, rows, tolerance, prices, WARM, WARM_CAP, unit)):
+            return solution  # larger prices would round the values
+    return _solve(gain, rows, tolerance, gain.mean(axis=0, dtype=np.float64), COARSE, CAP, unit)
+
+
+def _solve(
+    gain: Floats, rows: Integers, tolerance: float, prices: Prices, start: float, cap: int, unit: float
+) -> Solution | None:
+    """Auctions from `prices`, which are changed, and the exact finish; None when an auction reaches its cap."""
+    n, holders, epsilon = len(gain), np.empty(len(gain), np.int64), start * unit
+    mean = gain.sum(dtype=np.float64) / n if tolerance > 0 else 0.0  # of the sum over all permutations
+    while _auction(gain, prices, holders, epsilon, cap):
         total = gain[holders, np.arange(n)].sum(dtype=np.float64)
         if tolerance > 0 and n * epsilon <= 4 * tolerance * (total - mean):  # else certifying would cost time in vain
             bound = _bound(gain, prices)
             if bound - total <= tolerance * (bound - mean):
                 return np.argsort(holders), max(0.0, (bound - total) / (bound - mean)), prices
         if epsilon <= FINE * unit:
-            _finish(gain, prices, holders, np.flatnonzero(constant), rows)
+            _finish(gain, prices, holders, rows)
             return np.argsort(holders), 0.0, prices
-        epsilon = max(epsilon / FACTOR, FINE * unit)
-        ended = _auction(gain, prices, holders, epsilon, CAP)
+        epsilon, cap = max(epsilon / FACTOR, FINE * unit), CAP
     return None
 
 
@@ -75,18 +80,19 @@ def _typical_deviation(gain: Floats, rows: Integers) -> float:
     return float(np.median(some.std(axis=1)))
 
 
-def _finish(gain: Floats, prices: Prices, holders: Integers, constant: Integers, others: Integers) -> None:
-    """An optimal assignment from any prices, into `holders`; `prices` become optimal too."""
+def _finish(gain: Floats, prices: Prices, holders: Integers, rows: Integers) -> None:
+    """An optimal assignment from any prices, into `holders`; `prices` become optimal too. `rows` are not constant."""
     holders[:] = -1
+    constant = np.setdiff1d(np.arange(len(gain)), rows)
     if len(constant):
         cheapest = np.argsort(prices)[: len(constant)]
         prices[cheapest] = prices[cheapest[-1]]
         holders[cheapest] = constant
-    for row in _bid_exactly(gain, prices, holders, others):
+    for row in _bid_exactly(gain, prices, holders, rows):
         _augment(gain, prices, holders, row)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def _two_best(row, prices, best, second, where):  # type: ignore[no-untyped-def]
     """The best column of a row, its value and the second best value.
 
@@ -117,12 +123,12 @@ def _two_best(row, prices, best, second, where):  # type: ignore[no-untyped-def]
     return column, first, runner_up
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def _scratch():  # type: ignore[no-untyped-def]
     return np.empty(LANES), np.empty(LANES), np.empty(LANES, np.int64)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def _auction(gain, prices, holders, epsilon, cap):  # type: ignore[no-untyped-def]
     """One phase: `holders` and `prices` are overwritten. False when it took more than `cap` bids per row."""
     n = len(gain)
@@ -143,7 +149,7 @@ def _auction(gain, prices, holders, epsilon, cap):  # type: ignore[no-untyped-de
     return False
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def _bound(gain, prices):  # type: ignore[no-untyped-def]
     """D: no assignment is worth more."""
     best, second, where = _scratch()
@@ -153,7 +159,7 @@ def _bound(gain, prices):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def _bid_exactly(gain, prices, holders, free):  # type: ignore[no-untyped-def]
     """Bids with epsilon 0; returns the rows that are left without a column."""
     best, second, where = _scratch()
@@ -175,7 +181,7 @@ def _bid_exactly(gain, prices, holders, free):  # type: ignore[no-untyped-def]
     return left[:count]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def _free_tie(row, prices, holders, value):  # type: ignore[no-untyped-def]
     """A free column of this value, or -1."""
     for column in range(len(prices)):
@@ -184,7 +190,7 @@ def _free_tie(row, prices, holders, value):  # type: ignore[no-untyped-def]
     return -1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def _augment(gain, prices, holders, row):  # type: ignore[no-untyped-def]
     """Give `row` a column by a shortest path of exchanges: Dijkstra, where a step costs what its row loses by it."""
     n = len(gain)
@@ -211,7 +217,7 @@ def _augment(gain, prices, holders, row):  # type: ignore[no-untyped-def]
     holders[column] = row
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def _nearest(distance, scanned, holders):  # type: ignore[no-untyped-def]
     """The nearest column not scanned (rounding could lead back to those that are), a free one if there is a tie."""
     column, nearest = -1, np.inf

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from trajtransfer.assignment import prepare
 from trajtransfer.data import sample
 from trajtransfer.networks import Network, network, task_of
 from trajtransfer.objective import Score, evaluate, paired_gradients, running_statistics
@@ -52,6 +53,7 @@ def parse_pair(text: str) -> Pair:
 
 def transfer_steps(setting: Setting, method: str, source: Network, target: Network, device: str, seed: int) -> Iterator[Step]:
     """The steps of one method between two networks of a setting; `seed` draws mini-batches and orders."""
+    prepare()
     data, spec = task_of(setting, device), specification(setting, source.model, device)
     line = source_line(setting, source)
     batches = sample(data.train, setting.batch_size, torch.Generator().manual_seed(seed))

@@ -37,7 +37,7 @@ def accuracy_curves(ax: Axes, curves: Curves, standard: Mapping[int, float] | No
             spread = values.std(0, ddof=1)
             ax.fill_between(steps, mean - spread, mean + spread, color=STYLES[method]["color"], alpha=0.2, lw=0)
     for (epochs, accuracy), dots in zip((standard or {}).items(), ((1, 6), (1, 3), (1, 1.5), (3, 1)), strict=False):
-        ax.axhline(100 * accuracy, ls=(0, dots), lw=1, color="#555555", label=f"trained, {epochs} epochs")
+        ax.axhline(100 * accuracy, ls=(0, dots), lw=1, color="#555555", label=f"trained, {epochs} epoch{'s' * (epochs > 1)}")
     ax.set(xlabel="trajectory step t", ylabel="validation accuracy (%)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=8)

@@ -80,7 +80,7 @@ def _sweep(pairs: Pairs, pi: Permutation, order: Sequence[str], stale: set[str])
         if units in stale:
             solution = assign(pairs.gains(units, pi), units, prices=pairs.prices.get(units))
             pairs.prices[units] = solution.prices
-            if not solution.columns.equal(pi.indices[units]):
+            if not solution.columns.equal(pi.indices[units].long()):
                 stale.update(pi.spec.neighbours[units])
                 pi = pi.replace(units, solution.columns)
             stale.discard(units)

@@ -62,10 +62,10 @@ def gradient(
 ) -> Params:
     """The gradient of the mean loss over `data` at `params`.
 
-    Computed over micro-batches of at most `micro_batch` samples and summed, so `data` may be larger than memory
-    allows at once; the default is what is fast, 64 for convolutions on a CPU, else 256. Dropout is off; BatchNorm
-    normalises each micro-batch by its own statistics, and the running statistics of `model` are neither used
-    nor changed.
+    Computed over micro-batches of at most `micro_batch` samples and summed, so `data` may be larger than memory allows
+    at once; the default is what is fast, 64 for convolutions without BatchNorm on a CPU, else 256. Dropout is off;
+    BatchNorm normalises each micro-batch by its own statistics, and the running statistics of `model` are
+    neither used nor changed.
     """
     network = _share(model).eval()
     for module in network.modules():
@@ -75,7 +75,7 @@ def gradient(
     leaves = {name: params[name].detach().requires_grad_() for name, _ in model.named_parameters()}
     samples = len(data if isinstance(data, Split) else data[1])
     total: list[Tensor] = []
-    for inputs, labels in _micro_batches(data, micro_batch or _fast_size(network)):
+    for inputs, labels in _micro_batches(data, _fast_size(network) if micro_batch is None else micro_batch):
         value = loss(functional_call(network, leaves, (inputs,)), labels) * (len(labels) / samples)
         part = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
         total = [a + b for a, b in zip(total, part, strict=True)] if total else list(part)
@@ -125,9 +125,10 @@ def _share(model: nn.Module) -> nn.Module:
 
 
 def _fast_size(network: nn.Module) -> int:
-    """Feature maps of more samples do not fit into the cache of a processor."""
-    on_cpu = next(network.parameters()).device.type == "cpu"
-    return 64 if on_cpu and any(isinstance(m, _ConvNd) for m in network.modules()) else 256
+    """Feature maps of more samples do not fit into the cache of a processor. Where BatchNorm is, the size decides the result."""
+    on_cpu, layers = next(network.parameters()).device.type == "cpu", list(network.modules())
+    batch_norm, convolution = (any(isinstance(layer, kind) for layer in layers) for kind in (_BatchNorm, _ConvNd))
+    return 64 if on_cpu and convolution and not batch_norm else 256
 
 
 def _micro_batches(data: Data, size: int) -> Iterator[Batch]:

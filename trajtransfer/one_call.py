@@ -56,6 +56,7 @@ def transfer(
     schedule: str = "uniform",
     selection: Sequence[Batch] | None = None,
     seed: int = 0,
+    cache: str = "device",
 ) -> Transfer:
     """Move `target` along the training run `source`, up to permutation, and return the best step.
 
@@ -64,7 +65,8 @@ def transfer(
     `batches` yields (inputs, labels) and is started again when it ends: each pair of gradients draws one
     mini-batch. `loss(outputs, labels)` is a mean. `method` is ``"fgmt"`` or ``"gmt"``; `steps` is T. The step
     with the least loss on the batches `selection` is chosen; without it, on the first batch of `batches`, which
-    is a rough choice. Running statistics are estimated on the same batches. Raises `UntraceableError` when the
+    is a rough choice. Running statistics are estimated on the same batches. `cache` says where gradients are kept:
+    ``"device"``, ``"host"``, or ``"half"`` (bfloat16, half the memory and faster products). Raises `UntraceableError` when the
     symmetry of `model` cannot be derived, and ``ValueError`` when the derived one fails the invariance check or
     a state does not fit the model.
     """
@@ -79,7 +81,7 @@ def transfer(
     spec = permutation_spec(model, first[0][:2])
     check_invariance(model, spec, first[0][:2], torch.Generator().manual_seed(seed))
     line, order = Line(start, end, SCHEDULES[schedule](steps)), torch.Generator().manual_seed(seed)
-    moves = METHODS[method](line, initial, spec, paired_gradients(model, endless, loss=loss), generator=order)
+    moves = METHODS[method](line, initial, spec, paired_gradients(model, endless, loss=loss), generator=order, cache=cache)
     chosen = _Chooser(model, loss, [_to(b, first[0].device) for b in selection] if selection else [first])
     chosen.consider(Step(0, initial, Permutation.identity(spec)))
     for step in moves:

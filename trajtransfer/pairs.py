@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -33,7 +34,7 @@ Index = Tensor | slice
 Picked = dict[int, Index]
 Key = tuple[str, tuple[Place, ...]]  # a group of units and places, or a tensor and no places
 CACHES: dict[str, dict[str, object]] = {"device": {}, "host": {"device": "cpu"}, "half": {"dtype": torch.bfloat16}}
-MANY = 0.85  # the share of moved entries up to which gains are mended rather than computed anew
+MANY = 0.85  # the share of moved entries, summed over axes, up to which gains are mended rather than computed anew
 
 
 class _Sum(NamedTuple):
@@ -84,30 +85,28 @@ class Pairs(Sequence[Pair]):
 
     def append(self, pair: Pair) -> None:
         """Add one pair."""
+        parts = [Params({n: x.detach() for n, x in vector.items() if n not in self.spec.buffers}) for vector in pair]
+        for part in parts:
+            self.spec.check(part)
         if not self._pairs:
-            first = next(iter(pair[0].values()))
-            self._device, self._dtype = first.device, first.dtype
-        y, x = (self._stored(vector) for vector in pair)
+            first = next(iter(parts[0].values()), torch.zeros(()))
+            self._device, self._dtype = first.device, torch.promote_types(first.dtype, torch.float32)
+        y, x = (part.to(**CACHES[self._cache]) if CACHES[self._cache] else part for part in parts)
         if not y.keys() == x.keys() == (self._pairs or [(y, x)])[0][0].keys():
             raise ValueError("the vectors to be matched hold different tensors")
         size = y.norm() * x.norm()
         if not math.isfinite(size):
-            name = next((n for n in y if not (y[n].isfinite().all() and x[n].isfinite().all())), "the norm of a vector")
+            name = next((n for n in y if not (y[n].isfinite().all() and x[n].isfinite().all())), "the product of the norms")
             raise ValueError(f"{name!r} holds NaN or infinite entries; check that the source run did not diverge")
         self.bound += size
         self._pairs.append((y, x))
-
-    def _stored(self, vector: Params) -> Params:
-        part = Params({name: x.detach() for name, x in vector.items() if name not in self.spec.buffers})
-        self.spec.check(part)
-        return part.to(**CACHES[self._cache]) if CACHES[self._cache] else part
 
     def objective(self, pi: Permutation) -> float:
         """``sum_t <y_t, pi(x_t)>`` in float64."""
         return sum(float(self._value(name, pi.entries(name))) for name in self._pairs[0][0])
 
     def gains(self, units: str, pi: Permutation) -> Tensor:
-        """The gains (n, n) of a group of units while all others stay as in `pi`; not to be changed."""
+        """The gains (n, n) of a group of units while all others stay as in `pi`; to be read before the next call."""
         alone: list[Place] = []
         parts: list[Tensor] = []
         for name, axis in self.spec.places[units]:
@@ -125,7 +124,7 @@ class Pairs(Sequence[Pair]):
         """The part of one tensor in the objective."""
         what, first = (name, ()), self._pairs[0][0][name]
         total, _, count = self._nearest(what, entries, 0.0) or self._nothing((), torch.float64, entries)
-        for pick in _picks(first, 0 if first.ndim else None, entries):
+        for pick in self._picks(first, 0 if first.ndim else None, entries):
             for y, x in self._pairs[count:]:
                 total = total + inner(self._take(y[name], pick.target), self._take(x[name], pick.source))
         return self._keep(what, total, entries)
@@ -135,25 +134,25 @@ class Pairs(Sequence[Pair]):
         what, n = (units, tuple(places)), self.spec.sizes[units]
         total, before, count = self._nearest(what, beside, MANY) or self._nothing((n, n), self._dtype, beside)
         steps = list(_walk(before, beside))
-        total = total.clone() if steps else total
+        if steps:
+            total = total.clone()
+        else:
+            self._sums.get(what, {}).pop(_at_home(beside), None)  # changed in place: an interrupt must not leave half a sum
         first = self._pairs[0][0][places[0][0]]
         for axis, where, old, new in steps:
-            self._add(total, units, places, self._pairs[:count], _picks(first, axis, new, where, old))
-        self._add(total, units, places, self._pairs[count:], _picks(first, min(beside, default=None), beside))
+            self._add(total, units, places, self._pairs[:count], self._picks(first, axis, new, where, old))
+        with _exact_products_of_bfloat16(self._cache == "half"):
+            self._add(total, units, places, self._pairs[count:], self._picks(first, min(beside, default=None), beside))
         return self._keep(what, total, beside)
 
     def _add(self, total: Tensor, units: str, places: list[Place], pairs: Sequence[Pair], picks: Sequence[_Pick]) -> None:
         """Products of the rows of units, picked along the other axes."""
-        precision = torch.get_float32_matmul_precision()
-        if self._cache == "half":  # products of bfloat16 numbers are exact in "medium", and faster
-            torch.set_float32_matmul_precision("medium")
         for y, x in pairs:
             for pick in picks:
                 columns = self._rows(x, units, places, pick.source)
                 if pick.before is not None:
                     columns = columns - self._rows(x, units, places, pick.before)
                 total.addmm_(self._rows(y, units, places, pick.target), columns.T)
-        torch.set_float32_matmul_precision(precision)
 
     def _rows(self, vector: Params, units: str, places: list[Place], picked: Picked) -> Tensor:
         """The entries of each unit as rows (units, entries), those of all places side by side."""
@@ -166,6 +165,23 @@ class Pairs(Sequence[Pair]):
                     rows.append(part.reshape(segment.size // segment.block, -1))
                 offset += segment.size
         return rows[0] if len(rows) == 1 else torch.cat(rows, 1)  # one product: each reads and writes the gains
+
+    def _picks(
+        self, like: Tensor, axis: int | None, entries: Entries, where: Tensor | None = None, before: Entries | None = None
+    ) -> list[_Pick]:
+        """Slices of an axis, or of the entries `where` of it, small enough for what is taken to stay in a processor's cache."""
+        if axis is None:
+            return [_Pick({}, {})]
+        size = like.shape[axis]
+        length = max(1, slice_size(self._device) * size // max(1, like.numel()))
+
+        def at(part: Index, of: Entries) -> Picked:
+            return {**of, axis: of[axis][part] if axis in of else part}
+
+        if where is None:
+            whole = (slice(start, min(start + length, size)) for start in range(0, size, length))
+            return [_Pick({axis: part}, at(part, entries)) for part in whole]
+        return [_Pick({axis: part}, at(part, entries), at(part, before) if before else None) for part in where.split(length)]
 
     def _take(self, x: Tensor, picked: Picked) -> Tensor:
         for axis, index in picked.items():
@@ -185,13 +201,30 @@ class Pairs(Sequence[Pair]):
         return _Sum(torch.zeros(shape, dtype=dtype, device=self._device), entries, 0)
 
     def _keep(self, what: Key, value: Tensor, entries: Entries) -> Tensor:
-        home = all(torch.equal(e, torch.arange(len(e))) for e in entries.values())
-        self._sums.setdefault(what, {})[home] = _Sum(value, entries, len(self._pairs))
+        self._sums.setdefault(what, {})[_at_home(entries)] = _Sum(value, entries, len(self._pairs))
         return value
 
 
+@contextmanager
+def _exact_products_of_bfloat16(wanted: bool) -> Iterator[None]:
+    """Let products of float32 numbers use what is faster and still exact for numbers that came from bfloat16."""
+    if not wanted:
+        yield
+        return
+    precision = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
+def _at_home(entries: Entries) -> bool:
+    return all(torch.equal(e, torch.arange(len(e))) for e in entries.values())
+
+
 def _share_moved(before: Entries, after: Entries) -> float:
-    return sum(len(where) / len(after[axis]) for axis, where, _, _ in _walk(before, after))
+    return sum(len(where) / max(1, len(after[axis])) for axis, where, _, _ in _walk(before, after))
 
 
 def _walk(before: Entries, after: Entries) -> Iterator[tuple[int, Tensor, Entries, Entries]]:
@@ -201,20 +234,3 @@ def _walk(before: Entries, after: Entries) -> Iterator[tuple[int, Tensor, Entrie
         if len(where):
             old, before = before, {**before, axis: after[axis]}
             yield axis, where, old, before
-
-
-def _picks(
-    like: Tensor, axis: int | None, entries: Entries, where: Tensor | None = None, before: Entries | None = None
-) -> list[_Pick]:
-    """Slices of an axis, or of the entries `where` of it, small enough for what is taken to stay in a processor's cache."""
-    if axis is None:
-        return [_Pick({}, {})]
-    size, length = like.shape[axis], max(1, slice_size(like) * like.shape[axis] // max(1, like.numel()))
-
-    def at(part: Index, of: Entries) -> Picked:
-        return {**of, axis: of[axis][part] if axis in of else part}
-
-    if where is None:
-        whole = (slice(start, min(start + length, size)) for start in range(0, size, length))
-        return [_Pick({axis: part}, at(part, entries)) for part in whole]
-    return [_Pick({axis: part}, at(part, entries), at(part, before) if before else None) for part in where.split(length)]

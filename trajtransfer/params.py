@@ -81,13 +81,13 @@ def inner(x: Tensor, y: Tensor) -> Tensor:
     Float32 sums over millions of terms lose the small differences between sweeps that a matching has to see.
     Float64 copies are made slice by slice: whole ones would take longer than the sum.
     """
-    slices = zip(x.flatten().split(slice_size(x)), y.flatten().split(slice_size(x)), strict=True)
+    slices = zip(x.flatten().split(slice_size(x.device)), y.flatten().split(slice_size(x.device)), strict=True)
     return torch.stack([torch.dot(a.double(), b.double()) for a, b in slices]).sum()
 
 
-def slice_size(x: Tensor) -> int:
+def slice_size(device: torch.device) -> int:
     """How many numbers to work on at a time: on a CPU as many as stay in its cache."""
-    return 2**18 if x.device.type == "cpu" else 2**26
+    return 2**18 if device.type == "cpu" else 2**26
 
 
 def parameters(model: nn.Module) -> Params:

@@ -77,10 +77,10 @@ def train(
     if recipe.batch_size > len(data):
         raise ValueError(f"{name}: batch_size={recipe.batch_size} is larger than the training set of {len(data)}")
     model = copy.deepcopy(model).train()
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # what convolutions like best
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
-    )
+    for parameter in model.parameters():
+        if parameter.ndim == 4:  # the memory format that convolutions like best
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     if start is not None:
         _restore(model, optimizer, start)
     for epoch in range(start.epoch if start else 0, recipe.epochs):

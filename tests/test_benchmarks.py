@@ -1,0 +1,50 @@
+"""The smoke form of the benchmarks: it runs, and ratios hold that no noise can turn."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks import __main__, measure
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    path = tmp_path_factory.mktemp("benchmarks") / "smoke"
+    rows = __main__.main(["--smoke", "--output", str(path)])
+    written = json.loads(path.with_suffix(".json").read_text())
+    assert len(written["rows"]) == len(rows) and written["machine"]["torch"]
+    assert path.with_suffix(".md").read_text().count("\n") == len(rows) + 2
+    return rows
+
+
+def pick(rows, benchmark, what, **facts):
+    found = [r for r in rows if (r["benchmark"], r["what"]) == (benchmark, what) and facts.items() <= r.items()]
+    assert found
+    return found
+
+
+def test_exact_is_exact_and_a_gap_is_kept(results):
+    assert all(abs(row["loss"]) < 1e-9 for row in pick(results, "assignment", "exact") if "loss" in row)
+    assert all(row["loss"] <= 1e-3 for row in pick(results, "assignment", "gap 1e-3"))
+
+
+def test_the_auction_beats_scipy_on_real_gradients(results):
+    (row,) = pick(results, "assignment", "exact", case="real gradients", n=512)
+    assert row["ratio"] > 1.5  # about eight on an idle machine
+
+
+def test_what_is_kept_changes_no_matching(results):
+    assert all(row["same"] and row["difference of objectives"] < 1e-6 for row in pick(results, "matching", "straightforward"))
+    (kept,), (plain,) = pick(results, "transfer", "FGMT"), pick(results, "transfer", "FGMT, straightforward")
+    assert kept["agreement"] == pytest.approx(plain["agreement"], rel=1e-3)
+
+
+def test_transfer_costs_less_than_training(results):
+    (row,) = pick(results, "transfer", "FGMT")
+    assert row["share of training"] < 0.5  # about 0.03 on an idle machine
+
+
+def test_exponents_are_slopes():
+    assert measure.exponent([1, 2, 4], [3, 12, 48]) == pytest.approx(2)
