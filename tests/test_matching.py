@@ -108,6 +108,8 @@ def test_buffers_never_enter_the_objective(generator):
     model = case.model()
     spec = tt.permutation_spec(model, case.inputs(generator))
     y, x = (random_point(tt.parameters(model), generator) for _ in range(2))
+    counts = tt.Params({name: b for name, b in tt.buffers(model).items() if not b.is_floating_point()})
+    assert tt.match([(counts | y, counts | x)], spec).objective == tt.match([(y, x)], spec).objective  # an integer comes first
     with_buffers = [(y | 100.0 * random_point(tt.buffers(model).to(torch.float32), generator), x | tt.buffers(model))]
     plain, full = tt.match([(y, x)], spec), tt.match(with_buffers, spec)
     assert plain.objective == full.objective and plain.permutation == full.permutation

@@ -85,6 +85,44 @@ def test_caches_cost_little_of_the_objective(cache, loss, generator):
     assert all(x.dtype == (CACHES[cache].get("dtype") or torch.float64) for x in kept.values())
 
 
+def test_half_precision_sums_are_exact_for_what_is_kept(generator):
+    """Mended sums too, and the caller's precision of products is left alone."""
+    model = PAPER[1].model()
+    spec, theta = tt.permutation_spec(model, PAPER[1].inputs(generator)), tt.parameters(model)
+    pairs, pi = Pairs(spec, cache="half"), tt.Permutation.random(spec, generator)
+    before = torch.get_float32_matmul_precision()
+    for _ in range(6):
+        pairs.append((random_point(theta, generator), random_point(theta, generator)))
+        pi = nearby(pi, generator)
+        exact = [(y.to(torch.float64), x.to(torch.float64)) for y, x in pairs]
+        for units in spec.sizes:
+            torch.testing.assert_close(
+                pairs.gains(units, pi).double(), straightforward.gains(exact, pi, units), rtol=1e-4, atol=1e-2
+            )
+    assert torch.get_float32_matmul_precision() == before
+
+
+def test_an_interrupt_leaves_no_half_sums(generator, monkeypatch):
+    spec, theta = prepared(SMALL[0], generator)
+    pairs, pi = Pairs(spec, [(theta, theta)]), tt.Permutation.random(spec, generator)
+    wanted = [pairs.gains(units, pi) for units in spec.sizes]
+    pairs.append((random_point(theta, generator), random_point(theta, generator)))
+    units, rows = next(iter(spec.sizes)), Pairs._rows
+    calls = iter(range(100))
+
+    def interrupted(self, *args):
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return rows(self, *args)
+
+    monkeypatch.setattr(Pairs, "_rows", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pairs.gains(units, pi)
+    monkeypatch.undo()
+    assert wanted
+    torch.testing.assert_close(pairs.gains(units, pi), straightforward.gains(pairs, pi, units), rtol=1e-10, atol=1e-10)
+
+
 def test_neighbours_share_a_tensor_on_different_axes(generator):
     spec, _ = prepared(SMALL[0], generator)
     first, second = spec.sizes
