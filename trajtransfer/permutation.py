@@ -87,7 +87,7 @@ class PermutationSpec:
 
     @cached_property
     def neighbours(self) -> Mapping[str, frozenset[str]]:
-        """Group of units -> the groups on other axes of its tensors: those whose best permutation depends on its own."""
+        """Group of units -> the groups on other axes of its tensors, whose best permutations depend on its own."""
         beside: dict[str, set[str]] = {units: set() for units in self.sizes}
         for name, axes in self.axes.items():
             standing = [{s.units for s in axis if s.units is not None} for axis in axes] if name not in self.buffers else []
