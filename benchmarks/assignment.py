@@ -16,7 +16,7 @@ from trajtransfer.assignment import assign, prepare
 from trajtransfer.pairs import Pairs
 from trajtransfer.permutation import Permutation
 
-SLOW = 4096  # from this size on, solvers of minutes run once and the slowest not at all
+SLOW = 4096  # above this size SciPy takes minutes and runs once, and other packages are left out
 
 
 def others(n: int) -> dict[str, Callable[[np.ndarray], np.ndarray]]:

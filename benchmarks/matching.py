@@ -32,7 +32,6 @@ def along(name: str, case: Case, steps: int, compared: set[int]) -> list[Row]:
         if step in compared:
             a, b = found["kept"], found["straightforward"]
             worst = max(abs(x - y) for x, y in zip(a.objective, b.objective, strict=True)) / b.bound
-            assert len(a.objective) == len(b.objective)
             facts = {"sweeps": len(a.objective) - 1, "difference of objectives": worst, "same": a.permutation == b.permutation}
             table += rows("matching", f"{name}, step {step}", seconds, "straightforward", **facts)
     return [*table, {"benchmark": "matching", "case": f"{name}, {steps} steps", "what": "kept", "sum of seconds": total}]
