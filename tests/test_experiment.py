@@ -9,7 +9,7 @@ from statistics import fmean
 import pytest
 import torch
 
-from trajtransfer import claims, experiment, networks
+from trajtransfer import experiment, measures, networks
 from trajtransfer.data import load_task
 from trajtransfer.settings import setting
 
@@ -24,16 +24,16 @@ def rows(tmp_path_factory):
 
 def test_the_paper_s_comparison_holds_on_5000_digits(rows):
     """2-MLP with 1024 hidden units, three pairs: near Oracle at the end, far above Naive at the first step, all rise."""
-    measures = claims.transfer_measures(claims.curves_of(rows))
-    mean = {name: fmean(values) for name, values in measures.items()}
+    found = measures.transfer_measures(measures.curves_of(rows))
+    mean = {name: fmean(values) for name, values in found.items() if values}
     for method in ("gmt", "fgmt"):
         assert mean[f"{method}-final-minus-oracle"] >= -0.02
         assert mean[f"{method}-first-minus-naive"] >= 0.25
-    assert all(min(measures[f"{method}-rise"]) > 0 for method in experiment.METHODS)
+    assert all(min(found[f"{method}-rise"]) > 0 for method in experiment.METHODS)
 
 
 def test_rows_are_tidy_and_counted(rows):
-    assert len(rows) == 3 * 4 * 5
+    assert len(rows) == 3 * 5 * 5
     assert {row["gradient_pairs"] for row in rows if row["method"] == "gmt"} == {1, 3, 6, 10, 15}
     assert all(0 <= row[c] <= 1 for row in rows for c in ("accuracy", "selection_accuracy"))
     assert all(row["agreement"] > row["agreement_identity"] for row in rows if row["method"] in ("gmt", "fgmt"))
@@ -46,6 +46,21 @@ def test_same_seed_same_numbers_also_in_an_executor(rows, monkeypatch, project):
     with ThreadPoolExecutor(1) as executor:
         again = experiment.transfer_pairs(setting("mnist5k-mlp"), [(3, 4)], experiment.METHODS, "cpu", executor)
     assert numbers(again) == numbers(row for row in rows if row["pair"] == "3-4")
+
+
+def test_trajectories_end_at_the_same_source_and_are_as_long_as_training(project):
+    chosen = setting("mnist5k-mlp", width=16, epochs=3)
+    found = experiment.trajectory_rows(chosen, ["naive"], [(1, 2)], "cpu")
+    assert [(row["trajectory"], row["t"]) for row in found] == [(k, t) for k in experiment.TRAJECTORIES for t in (1, 2, 3)]
+    assert len({row["accuracy"] for row in found if row["t"] == 3}) == 1  # the identity does not care about the way
+    assert len({row["accuracy"] for row in found if row["t"] == 1}) > 1
+
+
+def test_fewer_sweeps_are_asked_of_every_match(project, monkeypatch):
+    chosen, seen = setting("mnist5k-mlp", width=16, epochs=1, steps=2), []
+    monkeypatch.setattr(experiment, "fgmt", lambda *a, max_sweeps, **k: seen.append(max_sweeps) or iter(()))
+    list(experiment.follow(chosen, "fgmt", (1, 2), "cpu", sweeps=3))
+    assert seen == [3]
 
 
 def few_images(task):
@@ -86,7 +101,7 @@ def test_bad_seed_pairs_are_refused(text, message):
 def test_pairs_and_methods_are_read():
     assert experiment.parse_pairs("1-2, 3-4") == [(1, 2), (3, 4)]
     assert experiment.parse_methods("naive,fgmt") == ["naive", "fgmt"]
-    with pytest.raises(ValueError, match=r"unknown methods \['fgm'\]; known: naive, oracle, gmt, fgmt"):
+    with pytest.raises(ValueError, match=r"unknown methods \['fgm'\]; known: naive, oracle, rebasin, gmt, fgmt"):
         experiment.parse_methods("fgm")
     with pytest.raises(ValueError, match="names a method twice"):
         experiment.parse_methods("gmt, gmt")

@@ -38,8 +38,22 @@ def test_seeds_decide_the_initialisation_and_leave_the_global_one_alone(name, sh
     assert a.eval()(torch.zeros(2, *shape)).shape == (2, 7)
 
 
+def test_width_scales_every_channel_of_resnet18():
+    whole, narrow = (models.build("resnet18", (1, 32, 32), 10, width, 0) for width in (1, 0.25))
+    for a, b in zip(whole.parameters(), narrow.parameters(), strict=True):
+        assert [m // n for m, n in zip(a.shape, b.shape, strict=True)] in ([4, 4, 1, 1], [4, 1, 1, 1], [4], [1, 4], [1])
+    assert count(models.build("resnet18", (3, 64, 64), 10, 0.25, 0)) < count(whole) / 15
+
+
 def test_the_initialisation_is_pytorchs():
-    """Uniform within 1/sqrt(fan_in)."""
+    """Uniform within 1/sqrt(fan_in), in torchvision's network too."""
+    for name, shape in (("conv8", (1, 32, 32)), ("resnet18", (1, 32, 32))):
+        for layer in (m for m in models.build(name, shape, 10, 0.25, 0).modules() if isinstance(m, nn.Conv2d)):
+            assert (
+                0.9
+                < float(layer.weight.detach().abs().max()) * (layer.in_channels * layer.kernel_size[0] ** 2) ** 0.5
+                <= 1 + 1e-6
+            )
     weight = models.build("mlp", (1, 28, 28), 10, 512, 0).hidden.weight.detach()
     assert float(weight.abs().max()) <= 784**-0.5 and float(weight.std()) == pytest.approx((3 * 784) ** -0.5, rel=0.02)
 
@@ -61,5 +75,5 @@ def test_what_does_not_exist_is_refused():
         models.build("vit", (1, 28, 28), 10, 1, 0)
     with pytest.raises(ValueError, match=r"conv8 needs images of side 32.*size=32"):
         models.build("conv8", (1, 28, 28), 10, 1, 0)
-    with pytest.raises(ValueError, match="standard width only"):
-        models.build("resnet18", (1, 32, 32), 10, 2, 0)
+    with pytest.raises(ValueError, match=r"resnet18 at width=0.01 has no channels left"):
+        models.build("resnet18", (1, 32, 32), 10, 0.01, 0)

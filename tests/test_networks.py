@@ -10,7 +10,8 @@ import torch
 
 import trajtransfer as tt
 from trajtransfer import models, networks
-from trajtransfer.settings import SETTINGS, setting
+from trajtransfer.checkpoints import CheckpointError
+from trajtransfer.settings import SETTINGS, setting, settings
 
 
 def tiny(name: str = "mnist5k-mlp", epochs: int = 3, **recipe) -> object:
@@ -63,6 +64,48 @@ def test_a_killed_run_goes_on_with_the_same_numbers(project, monkeypatch):
     assert [row["accuracy"] for row in resumed.history] == [row["accuracy"] for row in whole.history]
 
 
+def test_a_recorded_trajectory_is_that_of_the_network(project, monkeypatch):
+    trajectory = networks.recorded(tiny(), seed=1)
+    monkeypatch.setattr(networks, "train", None)  # the network is the end of the trajectory: no second training
+    found, again = networks.network(tiny(), seed=1), networks.recorded(tiny(), seed=1)
+    assert len(trajectory) == 4 and (trajectory[0] - found.start).norm() == (trajectory[-1] - found.end).norm() == 0
+    assert all((a - b).norm() == 0 for a, b in zip(trajectory, again, strict=True))
+    assert [row["epoch"] for row in found.history] == [1, 2, 3]
+
+
+def test_a_killed_recording_goes_on_with_the_same_numbers(project, monkeypatch):
+    whole = networks.recorded(tiny(), seed=1)
+    for late in project.rglob("epoch-00[23].safetensors"):
+        late.unlink()
+    original, starts = networks.train, []
+    monkeypatch.setattr(networks, "train", lambda *a, start, **k: starts.append(start.epoch) or original(*a, start=start, **k))
+    resumed = networks.recorded(tiny(), seed=1)
+    assert starts == [1] and all((a - b).norm() == 0 for a, b in zip(whole, resumed, strict=True))
+
+
+def test_a_continued_network_is_cached_by_where_it_started(project, monkeypatch):
+    chosen = tiny(epochs=1)
+    start, other = (networks.network(chosen, seed).end for seed in (1, 2))
+    first = networks.continued(chosen, chosen.recipe, start, 3, "test")
+    assert (first.start - start).norm() == 0 < (first.end - start).norm()
+    assert first.history[0].keys() >= {"accuracy", "train_accuracy", "loss", "seconds"}
+    second = networks.continued(chosen, chosen.recipe, other, 3, "test")
+    assert (first.end - second.end).norm() > 0
+    monkeypatch.setattr(networks, "train", None)
+    assert (networks.continued(chosen, chosen.recipe, start, 3, "test").end - first.end).norm() == 0
+
+
+def test_a_fraction_of_the_data_makes_another_network(project):
+    whole, part = tiny(epochs=1), replace(tiny(epochs=1), fraction=0.1)
+    sizes = [len(networks.task_of(chosen).train) for chosen in (whole, part)]
+    assert sizes == [3848, 385] and networks.task_of(part).validation is networks.task_of(whole).validation
+    assert (networks.network(whole, 1).end - networks.network(part, 1).end).norm() > 0
+    with pytest.raises(ValueError, match=r"fraction must be in \(0, 1\], got 2"):
+        replace(whole, fraction=2)
+    with pytest.raises(ValueError, match="starts from random weights; choose a setting that is pre-trained"):
+        whole.with_source_fraction(0.1)
+
+
 @pytest.mark.parametrize(
     "damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"noise" * 40, lambda b: b[:-5] + b"noise"]
 )
@@ -70,7 +113,7 @@ def test_a_damaged_checkpoint_is_named(damage, project):
     networks.network(tiny(epochs=1), seed=1)
     path = only_checkpoint(project)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(networks.CheckpointError, match=r"is damaged or truncated.*delete it and run again") as error:
+    with pytest.raises(CheckpointError, match=r"is damaged or truncated.*delete it and run again") as error:
         networks.network(tiny(epochs=1), seed=1)
     assert str(path) in str(error.value)
 
@@ -128,3 +171,16 @@ def test_settings_are_those_of_the_paper():
         setting("mnist-mlp", schedule="linear")
     with pytest.raises(ValueError, match="must be positive"):
         setting("mnist-mlp", steps=-1)
+
+
+def test_changes_reach_the_training_and_pre_training():
+    changed = setting("digits59-mlp", width=64, epochs=3, decay="cosine", fast=True)
+    assert (changed.recipe.epochs, changed.recipe.schedule, changed.recipe.fast) == (3, "cosine", True)
+    assert (changed.pretrained.recipe.epochs, changed.pretrained.recipe.fast, changed.pretrained.width) == (15, True, 64)
+    cub = setting("cub-resnet18")
+    assert (cub.next_recipe.lr, cub.next_recipe.epochs) == (0.01, 30) and cub.recipe.lr == 0.1
+    assert [c.width for c in settings("mnist5k-mlp, fashion-mlp", widths="8, 16")] == [8, 16, 8, 16]
+    with pytest.raises(ValueError, match="'8; 16' is not a list of whole numbers"):
+        settings("mnist5k-mlp", widths="8; 16")
+    with pytest.raises(ValueError, match="'0, 8': the numbers must be positive"):
+        settings("mnist5k-mlp", widths="0, 8")

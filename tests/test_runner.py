@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import nbformat
 import pytest
 from conftest import ROOT
 
@@ -31,7 +32,7 @@ def test_values_are_converted_by_type():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "trasnfer"], "unknown notebook 'trasnfer'; known: gradient_matching, permutation_symmetry, transfer"),
+        (["run", "trasnfer"], "unknown notebook 'trasnfer'; known: accelerated_training, assumption_p, basins"),
         (["run", "transfer", "-p", "step=3"], "transfer has no parameter 'step'; it has: setting, preset, pairs"),
         (["run", "transfer", "-p", "steps=three"], "transfer: steps='three' is not of type int (default: 0)"),
         (["run", "transfer", "-p", "steps=1e-3"], "transfer: steps='1e-3' is not of type int"),
@@ -145,11 +146,13 @@ def test_a_real_interrupt_stops_the_kernel_and_leaves_nothing(checkout):
 def test_a_profile_is_complete_or_not_there(checkout, monkeypatch, capsys):
     output = checkout / "runs" / "quick"
     output.mkdir(parents=True)
-    for name in ("profile.json", "gone.ipynb", "gone.json", "gone-curves.csv", "transfer.ipynb"):
+    for name in ("profile.json", "gone.json", "gone-curves.csv"):
         (output / name).write_text("{}")
+    for name in ("gone.ipynb", "transfer.ipynb"):
+        nbformat.write(nbformat.v4.new_notebook(), output / name)
     done = []
 
-    def pretend(root, notebook, given, output, *, name, profile, title):
+    def pretend(root, notebook, given, output, *, name, profile, head, origin):
         done.append(name)
         if name == "transfer" and stop:
             raise KeyboardInterrupt
@@ -160,8 +163,81 @@ def test_a_profile_is_complete_or_not_there(checkout, monkeypatch, capsys):
     assert not (output / "profile.json").exists() and (output / "gone.json").exists()
     stop = False
     assert cli.main(["reproduce"]) == 0
-    assert json.loads((output / "profile.json").read_text())["runs"] == done[-4:]
-    assert sorted(p.name for p in output.iterdir()) == ["profile.json", "transfer.ipynb"]
+    assert json.loads((output / "profile.json").read_text())["runs"] == ["transfer"]  # what is there, whoever made it
+    assert done.count("transfer") == 2 and sorted(p.name for p in output.iterdir()) == ["profile.json", "transfer.ipynb"]
+
+
+@pytest.fixture
+def short(checkout):
+    """A project whose profile has three short runs of one notebook."""
+    notebooks = checkout / "notebooks"
+    notebooks.unlink()
+    (notebooks / "profiles").mkdir(parents=True)
+    (notebooks / "transfer.ipynb").symlink_to(NOTEBOOK)
+    runs = [
+        {"name": f"transfer_{n}", "notebook": "transfer",
+         "parameters": {"width": 64, "steps": 2, "pairs": f"{n}-{n + 1}", "methods": "naive, fgmt"}} for n in (1, 3, 5)
+    ]  # fmt: skip
+    (notebooks / "profiles" / "quick.yaml").write_text(json.dumps({"description": "short", "runs": runs}))
+    return checkout
+
+
+def numbers(folder, name):
+    rows = json.loads((folder / f"{name}.json").read_text())["tables"]["curves"]
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def test_a_killed_profile_goes_on_where_it_was_and_ends_with_the_same_numbers(short):
+    """SIGKILL to everything, in the second run; the first is kept as it is, and nothing of the killed one is left."""
+    command, output = [sys.executable, "-m", "trajtransfer.cli", "reproduce", "--device", "cpu"], short / "runs" / "quick"
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list((short / "runs").rglob("*seed4*/checkpoint.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    first = output / "transfer_1.ipynb"
+    written = first.stat().st_mtime_ns
+    assert not (output / "profile.json").exists() and not (output / "transfer_3.ipynb").exists()
+    subprocess.run(["pkill", "-KILL", "-f", str(output)], check=False)  # a kernel has a session of its own
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0 and "[1/3] transfer_1 (kept)" in again.stdout and "[2/3] transfer_3\n" in again.stdout
+    assert first.stat().st_mtime_ns == written and not list(output.glob(".*"))
+    anew = short / "runs" / "anew"
+    assert cli.main(["reproduce", "--device", "cpu", "--output", str(anew)]) == 0
+    assert all(numbers(output, f"transfer_{n}") == numbers(anew, f"transfer_{n}") for n in (1, 3, 5))
+
+
+def test_what_was_made_of_something_else_is_not_kept(short, monkeypatch, capsys):
+    output, done = short / "runs" / "quick", []
+
+    def pretend(root, notebook, given, output, *, name, profile, head, origin):
+        done.append(name)
+        content = nbformat.v4.new_notebook(metadata={"trajtransfer": {"origin": origin}})
+        output.mkdir(parents=True, exist_ok=True)
+        nbformat.write(content, output / f"{name}.ipynb")
+
+    monkeypatch.setattr(runner, "run", pretend)
+    runner.reproduce(short, "quick", output, None)
+    runner.reproduce(short, "quick", output, None)  # complete: all anew
+    assert len(done) == 6
+    (output / "profile.json").unlink()
+    runner.reproduce(short, "quick", output, None)  # interrupted, nothing changed: all kept
+    assert len(done) == 6
+    (output / "profile.json").unlink()
+    runner.reproduce(short, "quick", output, "cpu")  # another device
+    assert len(done) == 9
+    runner.reproduce(short, "quick", output, "cpu", ["transfer_3"])
+    assert done[9:] == ["transfer_3"] and len(json.loads((output / "profile.json").read_text())["runs"]) == 3
+    with pytest.raises(runner.RunError, match=r"the profile quick has no run transfer_7; it has: transfer_1, transfer_3"):
+        runner.reproduce(short, "quick", output, None, ["transfer_7"])
+
+
+def test_a_run_has_its_own_title_and_note():
+    text = "# A title\n\nSome words, # not a title."
+    assert runner.opening(text, {}) == text
+    assert runner.opening(text, {"title": r"Another \1"}) == text.replace("A title", r"Another \1")
+    assert runner.opening(text, {"note": "As it turned out."}) == text + "\n\nAs it turned out."
 
 
 def test_labels_follow_the_name_of_the_run():

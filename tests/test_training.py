@@ -50,6 +50,19 @@ def test_resumed_equals_uninterrupted():
             assert all(torch.equal(a.buffers[name], b.buffers[name]) for name in a.buffers)
 
 
+def test_snapshots_are_points_of_the_same_run():
+    """Three mini-batches an epoch: every third snapshot is the checkpoint of an epoch, whatever lies between."""
+    whole = run()
+    found = tt.snapshots(network(), split(), RECIPE, seed=1, name="run", every=1, iterations=12)
+    assert len(found) == 13 and (found[0] - tt.parameters(network())).norm() == 0
+    assert all((found[3 * c.epoch] - c.params).norm() == 0 for c in whole)
+    sparse = tt.snapshots(network(), split(), RECIPE, seed=1, name="run", every=4, iterations=11)
+    assert len(sparse) == 3 and (sparse[2] - found[8]).norm() == 0
+    for every, iterations in ((0, 5), (6, 5), (1, 13)):
+        with pytest.raises(ValueError, match=rf"run: needs 1 <= every={every} <= iterations={iterations} <= 12"):
+            tt.snapshots(network(), split(), RECIPE, seed=1, name="run", every=every, iterations=iterations)
+
+
 def test_same_seed_same_numbers_other_seed_others():
     a, b, c = run()[-1], run()[-1], run(seed=2)[-1]
     assert (a.params - b.params).norm() == 0 and (a.params - c.params).norm() > 0

@@ -10,9 +10,9 @@ from trajtransfer.pairs import Pairs
 from trajtransfer.params import Params, buffers, parameters
 from trajtransfer.permutation import Axis, Permutation, PermutationSpec, Segment
 from trajtransfer.tracing import UntraceableError, check_invariance, permutation_spec
-from trajtransfer.training import Checkpoint, DivergedError, Recipe, train
+from trajtransfer.training import Checkpoint, DivergedError, Recipe, snapshots, train
 from trajtransfer.trajectory import Line, cosine, uniform
-from trajtransfer.transfer import Step, fgmt, gmt, moved, naive, oracle
+from trajtransfer.transfer import Step, fgmt, gmt, moved, naive, oracle, rebasin
 
 __version__ = version("trajtransfer")
 
@@ -47,8 +47,10 @@ __all__ = [
     "parameters",
     "permutation_spec",
     "plane",
+    "rebasin",
     "running_statistics",
     "segment",
+    "snapshots",
     "train",
     "transfer",
     "uniform",

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def build(root: Path, results: Path) -> Path:
 
 
 def write_generated_pages(root: Path, folder: Path, runs: list[str]) -> None:
-    """``claims.md``, ``runs.md``, ``origin.md`` and ``settings.md`` in `folder`, for the prose pages to include."""
+    """``claims.md``, ``runs.md``, ``origin.md``, ``where.md`` and ``settings.md`` in `folder`, for prose pages to include."""
     records: dict[str, dict[str, Any]] = {name: json.loads((folder / f"{name}.json").read_text()) for name in runs}
     claims = yaml.safe_load((root / "book" / "claims.yml").read_text())
     origin = json.loads((folder / "profile.json").read_text())
@@ -62,18 +63,35 @@ def write_generated_pages(root: Path, folder: Path, runs: list[str]) -> None:
         "claims.md": claims_page(claims, records),
         "runs.md": runs_page(records),
         "origin.md": sentence,
+        "where.md": _where(yaml.safe_load((root / "book" / "where.yml").read_text()), runs),
     }
     for name, text in pages.items():
         (folder / name).write_text(text)
 
 
+def _where(items: list[dict[str, Any]], runs: list[str]) -> str:
+    """Which figures of these results show which item of the paper."""
+    there = [{**item, "figures": [label for label in item["figures"] if label.partition("-")[0] in runs]} for item in items]
+    references = [", ".join(f"{{numref}}`{label}`" for label in item["figures"]) for item in there]
+    rows = [{"paper": i["paper"], "here": r or "not in this profile"} for i, r in zip(there, references, strict=True)]
+    return markdown_table(rows) + "\n"
+
+
 def _toc(root: Path, runs: list[str]) -> dict[str, Any]:
-    """The table of contents with the runs of these results in place of the published ones."""
+    """The table of contents with the runs of these results in place of the published ones, each in the part of its kin."""
     toc: dict[str, Any] = yaml.safe_load((root / "_toc.yml").read_text())
-    for part in toc["parts"]:
-        if any(c["file"].startswith(RESULTS) for c in part["chapters"]):
-            part["chapters"] = [{"file": RESULTS + name} for name in runs]
+    parts = [part for part in toc["parts"] if part["chapters"][0]["file"].startswith(RESULTS)]
+    published = [[chapter["file"].removeprefix(RESULTS) for chapter in part["chapters"]] for part in parts]
+    homes = {run: max(range(len(parts)), key=lambda i: max(_kinship(run, name) for name in published[i])) for run in runs}
+    for number, part in enumerate(parts):
+        part["chapters"] = [{"file": RESULTS + run} for run in runs if homes[run] == number]
+    toc["parts"] = [part for part in toc["parts"] if part["chapters"]]
     return toc
+
+
+def _kinship(a: str, b: str) -> int:
+    """How many words two names begin with in common."""
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(a.split("_"), b.split("_"), strict=False))))
 
 
 def _pages(toc: dict[str, Any]) -> list[str]:

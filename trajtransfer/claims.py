@@ -1,6 +1,6 @@
-"""Claims: measures of the curves, criteria fixed before the run, and verdicts computed from the two.
+"""Claims: verdicts from measures and criteria that were fixed before the run, and the pages that show them.
 
-The same function turns the paper's reported curves and our own into measures, so both columns of the claims
+The same functions turn the paper's reported curves and our own into measures, so both columns of the claims
 page mean the same thing.
 """
 
@@ -8,116 +8,31 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from trajtransfer.records import markdown_table, reported
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Accuracy in [0, 1] after steps t = 1..T on the validation split, and on the split that chooses a step."""
-
-    accuracy: tuple[float, ...]
-    selection: tuple[float, ...]
-
-    @property
-    def first(self) -> float:
-        """Accuracy after the first step."""
-        return self.accuracy[0]
-
-    @property
-    def final(self) -> float:
-        """Accuracy after the last step."""
-        return self.accuracy[-1]
-
-    @property
-    def peak(self) -> float:
-        """Accuracy after the step that is best on the selection split."""
-        return self.accuracy[self.selection.index(max(self.selection))]
-
-
-Curves = Mapping[str, Sequence[Curve]]
-
-
-def curves_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Curve]]:
-    """Tidy rows of a transfer as method -> one curve per seed pair."""
-    grouped: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        grouped.setdefault((row["method"], row["pair"]), []).append(row)
-    curves: dict[str, list[Curve]] = {}
-    for (method, _), mine in grouped.items():
-        curve = Curve(tuple(r["accuracy"] for r in mine), tuple(r["selection_accuracy"] for r in mine))
-        curves.setdefault(method, []).append(curve)
-    return curves
-
-
-def reported_curves(panel: str) -> dict[str, list[Curve]]:
-    """The paper's mean curves of a panel; the paper chooses the step on the validation split itself."""
-    means = {c["label"].lower(): tuple(y / 100 for y in c["mean"]) for c in reported()[panel]["curves"]}
-    return {method: [Curve(mean, mean)] for method, mean in means.items()}
-
-
-def transfer_measures(curves: Curves) -> dict[str, list[float]]:
-    """What the claims about Figure 5 speak of, one value per curve; differences are in accuracy.
-
-    Of each method: its first, final and best accuracy (at the step chosen on the selection split), its rise from
-    first to final and its fall from best to final; of each method against another: the three differences.
-    """
-    measures: dict[str, list[float]] = {}
-    for method, ours in curves.items():
-        measures |= {f"{method}-{name}": [getattr(c, name) for c in ours] for name in ("first", "final", "peak")}
-        measures[f"{method}-rise"] = [c.final - c.first for c in ours]
-        measures[f"{method}-fall"] = [c.peak - c.final for c in ours]
-        for other in curves.keys() - {method}:
-            for name in ("first", "final", "peak"):
-                pairs = zip(ours, curves[other], strict=True)
-                measures[f"{method}-{name}-minus-{other}"] = [getattr(a, name) - getattr(b, name) for a, b in pairs]
-    return dict(sorted(measures.items()))
-
-
-def panel_title(panel: str) -> str:
-    """What a panel of the paper shows."""
-    title: str = reported()[panel]["title"]
-    return title
-
-
-def method_table(curves: Curves, reported_: Curves) -> list[dict[str, Any]]:
-    """First, best and last accuracy (%) per method, ours as mean ± std over pairs and the paper's mean."""
-    table = []
-    for method, ours in curves.items():
-        row: dict[str, Any] = {"method": method}
-        for name, which in (("first", "first"), ("best", "peak"), ("last", "final")):
-            row[f"{name} step"] = _percent([getattr(c, which) for c in ours])
-            row[f"{name}, paper"] = _percent([getattr(c, which) for c in reported_.get(method, [])])
-        table.append(row)
-    return table
-
-
-def _percent(values: Sequence[float]) -> str:
-    if not values:
-        return "–"
-    spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{100 * statistics.fmean(values):.1f}{spread}"
+from trajtransfer.measures import reported_measures
+from trajtransfer.records import markdown_table
 
 
 def verdict(claim: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> str:
-    """``holds`` when the mean of every check meets its criterion, ``fails`` when one does not.
+    """``holds`` when the mean of every check that was run meets its criterion, ``fails`` when one does not.
 
-    ``not run here`` when a record is missing; ``chapter to come`` when the claim has no checks yet.
+    Says how many checks were run when some were not, and ``not decided here`` when none was.
     """
-    checks = claim.get("checks") or []
-    if not checks:
-        return "chapter to come"
-    values = [_values(check, records) for check in checks]
-    if any(v is None for v in values):
-        return "not run here"
-    return "holds" if all(_met(c, v) for c, v in zip(checks, values, strict=True) if v) else "**fails**"
+    checks = claim["checks"]
+    found = [(check, values) for check in checks if (values := _values(check, records))]
+    if not found:
+        return "not decided here"
+    partly = "" if len(found) == len(checks) else f" ({len(found)} of {len(checks)} checks run)"
+    return ("holds" if all(_met(check, values) for check, values in found) else "**fails**") + partly
 
 
 def claims_page(claims: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> str:
     """Two Markdown tables: a verdict per claim, and the checks behind them with the paper's value and ours."""
-    summary = [{"": c["id"], "claim": c["claim"], "paper": c["where"], "verdict": verdict(c, records)} for c in claims]
+    summary = [
+        {"": c["id"], "claim": c["claim"], "paper": c["where"], "verdict": verdict(c, records), "chapters": _chapters(c, records)}
+        for c in claims
+    ]
     checks = [
         {
             "": claim["id"],
@@ -129,7 +44,7 @@ def claims_page(claims: Sequence[Mapping[str, Any]], records: Mapping[str, Mappi
             "met": "yes" if _met(check, values) else "**no**",
         }
         for claim in claims
-        for check in claim.get("checks") or []
+        for check in claim["checks"]
         if (values := _values(check, records))
     ]
     return f"{markdown_table(summary)}\n\n## The checks behind the verdicts\n\n{markdown_table(checks)}\n"
@@ -151,6 +66,12 @@ def runs_page(records: Mapping[str, Mapping[str, Any]]) -> str:
             "seconds": round(sum(origin["seconds"].values())),
         })  # fmt: skip
     return markdown_table(rows) + "\n"
+
+
+def _chapters(claim: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> str:
+    """Links to the pages of the runs that decide a claim, relative to the folder of the book."""
+    runs = [run for run in dict.fromkeys(check["record"] for check in claim["checks"]) if run in records]
+    return ", ".join(f"[{run}](published/{run}.ipynb)" for run in runs) or "–"
 
 
 def _values(check: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> list[float] | None:
@@ -178,10 +99,11 @@ def _summary(values: Sequence[float]) -> str:
 
 
 def _reported_value(check: Mapping[str, Any]) -> str:
-    if "panel" not in check:
-        return "–"
-    value = transfer_measures(reported_curves(check["panel"]))[check["measure"]][0]
-    return f"{value:.3f} (Fig. {check['panel']})"
+    """The paper's value of a check, from the panel (or panels) that it names."""
+    panels = [panel.strip() for panel in str(check.get("panel", "")).split(",") if panel.strip()]
+    name = check.get("reported", check["measure"])
+    values = [(panel, reported_measures(panel)[name][0]) for panel in panels]
+    return ", ".join(f"{value:.3g} ({panel if panel[0].isalpha() else f'Fig. {panel}'})" for panel, value in values) or "–"
 
 
 def _data(record: Mapping[str, Any]) -> str:

@@ -14,8 +14,8 @@ from trajtransfer.settings import SETTINGS
 COSTS = {
     "run": "execute one notebook with parameters of your own: under a minute for settings on the bundled digits, a quarter of "
     "an hour for Fashion-MNIST at width 4096 on two cores, hours for Conv8 on one GPU, days for ImageNet",
-    "reproduce": "execute all notebooks of a profile: quick (two cores, minutes), laptop (two cores, under an hour), gpu (one "
-    "GPU, hours), paper (one GPU, weeks: ImageNet)",
+    "reproduce": "execute all notebooks of a profile: quick (two cores, minutes), laptop (two cores, one to two hours), gpu (one "
+    "GPU, under an hour), paper (one GPU, weeks: ImageNet)",
 }
 
 
@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--output", type=Path, help="folder of the executed notebook, its JSON and CSV (default: runs/own)")
     reproduce = command("reproduce", _reproduce, COSTS["reproduce"])
     reproduce.add_argument("--profile", default="quick", help="a file of notebooks/profiles (default: quick)")
+    reproduce.add_argument("--only", nargs="+", default=[], metavar="RUN", help="make these runs anew and keep the others")
     reproduce.add_argument("--device", help="cpu, cuda, cuda:1, … (default: CUDA when there)")
     reproduce.add_argument("--output", type=Path, help="folder of the results (default: runs/PROFILE)")
     build = command("book", _book, "render the book of executed results, computing nothing (under a minute)")
@@ -78,7 +79,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _reproduce(options: argparse.Namespace) -> None:
     output = options.output or home() / "runs" / options.profile
-    print(runner.reproduce(home(), options.profile, output, options.device))
+    print(runner.reproduce(home(), options.profile, output, options.device, options.only))
 
 
 def _book(options: argparse.Namespace) -> None:

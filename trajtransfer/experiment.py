@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 import torch
@@ -15,16 +16,17 @@ from tqdm import tqdm
 
 from trajtransfer.assignment import prepare
 from trajtransfer.data import sample
-from trajtransfer.networks import Network, network, task_of
+from trajtransfer.networks import Network, network, recorded, task_of
 from trajtransfer.objective import Score, evaluate, paired_gradients, running_statistics
 from trajtransfer.params import Params
 from trajtransfer.permutation import PermutationSpec
 from trajtransfer.settings import Setting
 from trajtransfer.tracing import check_invariance, permutation_spec
 from trajtransfer.trajectory import SCHEDULES, Line
-from trajtransfer.transfer import Step, fgmt, gmt, naive, oracle
+from trajtransfer.transfer import Step, Trajectory, fgmt, gmt, naive, oracle, rebasin
 
-METHODS = ("naive", "oracle", "gmt", "fgmt")
+METHODS = ("naive", "oracle", "rebasin", "gmt", "fgmt")
+TRAJECTORIES = ("recorded", "linear, uniform", "linear, cosine")
 Pair = tuple[int, int]
 Row = dict[str, Any]
 
@@ -51,22 +53,27 @@ def parse_pair(text: str) -> Pair:
     return pairs[0]
 
 
-def transfer_steps(setting: Setting, method: str, source: Network, target: Network, device: str, seed: int) -> Iterator[Step]:
-    """The steps of one method between two networks of a setting; `seed` draws mini-batches and orders."""
+def transfer_steps(
+    setting: Setting, method: str, line: Trajectory, target: Network, device: str, seed: int, sweeps: int = 100
+) -> Iterator[Step]:
+    """The steps of one method along a source trajectory to a network of a setting.
+
+    `seed` draws mini-batches and orders; `sweeps` bounds those of each match of GMT and FGMT.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
     prepare()
-    data, spec = task_of(setting, device), specification(setting, source.model, device)
-    line = source_line(setting, source)
-    batches = sample(data.train, setting.batch_size, torch.Generator().manual_seed(seed))
-    gradients = paired_gradients(source.model, batches)
+    data, spec = task_of(setting, device), specification(setting, target.model, device)
     order = torch.Generator().manual_seed(seed)
     if method == "naive":
         return naive(line, target.start, spec)
-    if method == "oracle":
-        return oracle(line, target.end, target.start, spec, generator=order)
-    if method in ("gmt", "fgmt"):
-        algorithm = gmt if method == "gmt" else fgmt
-        return algorithm(line, target.start, spec, gradients, generator=order)
-    raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
+    if method in ("oracle", "rebasin"):
+        baseline = oracle if method == "oracle" else rebasin
+        return baseline(line, target.end, target.start, spec, generator=order)
+    batches = sample(data.train, setting.batch_size, torch.Generator().manual_seed(seed))
+    gradients = paired_gradients(target.model, batches)
+    algorithm = gmt if method == "gmt" else fgmt
+    return algorithm(line, target.start, spec, gradients, generator=order, max_sweeps=sweeps)
 
 
 def source_line(setting: Setting, source: Network) -> Line:
@@ -107,17 +114,21 @@ def scorer(setting: Setting, model: nn.Module, device: str) -> Callable[[Params]
     return lambda params: scores(setting, model, params, device, ["validation"])[0]
 
 
-def follow(setting: Setting, method: str, pair: Pair, device: str) -> Iterator[tuple[Step, Row]]:
+def follow(
+    setting: Setting, method: str, pair: Pair, device: str, *, line: Trajectory | None = None, sweeps: int = 100
+) -> Iterator[tuple[Step, Row]]:
     """Transfer by one method between the networks of two seeds (source, target): each step with its tidy row.
 
-    Accuracies are fractions; `agreement` is the matching objective over its bound and `agreement_identity` the
-    same without a permutation; `seconds` is the time of the step alone, evaluation excluded.
+    `line` is the source trajectory (default: the linear one of the setting). Accuracies are fractions; `agreement`
+    is the matching objective over its bound and `agreement_identity` the same without a permutation; `seconds` is
+    the time of the step alone, evaluation excluded.
     """
-    source, target = (network(setting, seed, device) for seed in pair)
-    steps = transfer_steps(setting, method, source, target, device, seed=pair[0])
+    target = network(setting, pair[1], device)
+    line = source_line(setting, network(setting, pair[0], device)) if line is None else line
+    steps = transfer_steps(setting, method, line, target, device, pair[0], sweeps)
     name = f"{pair[0]}-{pair[1]}"
-    for step, seconds in tqdm(_timed(steps), total=setting.steps, desc=f"{method} {name}", leave=False):
-        validation, selection = scores(setting, source.model, step.params, device, ["validation", "selection"])
+    for step, seconds in tqdm(_timed(steps), total=len(line) - 1, desc=f"{method} {name}", leave=False):
+        validation, selection = scores(setting, target.model, step.params, device, ["validation", "selection"])
         yield step, {
             "pair": name, "method": method, "t": step.t,
             "accuracy": validation.accuracy, "loss": validation.loss, "selection_accuracy": selection.accuracy,
@@ -140,6 +151,24 @@ def transfer_pairs(
     return [row for rows in (executor.map if executor else map)(job, pairs) for row in rows]
 
 
+def trajectory_rows(setting: Setting, methods: Sequence[str], pairs: Sequence[Pair], device: str) -> list[Row]:
+    """The rows of `follow` along each kind of `TRAJECTORIES`, as many steps as training had epochs (Figures 4 and 9)."""
+    setting = replace(setting, steps=setting.recipe.epochs)
+    rows = []
+    for kind in TRAJECTORIES:
+        for pair in pairs:
+            line = _trajectory(setting, kind, pair[0], device)
+            for method in methods:
+                rows += [{"trajectory": kind} | row for _, row in follow(setting, method, pair, device, line=line)]
+    return rows
+
+
+def _trajectory(setting: Setting, kind: str, seed: int, device: str) -> Trajectory:
+    if kind == "recorded":
+        return recorded(setting, seed, device)
+    return source_line(replace(setting, schedule=kind.removeprefix("linear, ")), network(setting, seed, device))
+
+
 def standard_training(setting: Setting, pairs: Sequence[Pair], device: str) -> list[Row]:
     """Validation accuracy and seconds of ordinary training after each epoch, one row per target and epoch."""
     return [
@@ -157,9 +186,12 @@ def landmarks(standard: Sequence[Row]) -> dict[int, float]:
 
 
 def cost_rows(rows: Sequence[Row], standard: Sequence[Row]) -> list[Row]:
-    """Mean seconds of one whole transfer per gradient method, beside those of training the target instead."""
+    """Mean seconds of one whole transfer per gradient method, beside those of training the target instead.
+
+    Training is counted as its number of epochs times their median, so that one pause does not decide a share.
+    """
     count = len({row["pair"] for row in rows})
-    training = sum(row["seconds"] for row in standard) / count
+    training = median(row["seconds"] for row in standard) * len(standard) / count
     seconds = {m: sum(r["seconds"] for r in rows if r["method"] == m) / count for m in ("gmt", "fgmt")}
     return [
         {"method": m, "seconds": s, "seconds of training": training, "share of training": s / training}

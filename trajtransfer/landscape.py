@@ -21,8 +21,16 @@ class Profile:
     @property
     def barrier(self) -> float:
         """How far the loss rises above the straight line between its values at both ends; at least 0."""
-        first, last = self.scores[0].loss, self.scores[-1].loss
-        return max(s.loss - (1 - p) * first - p * last for p, s in zip(self.positions, self.scores, strict=True))
+        return self._rise([score.loss for score in self.scores])
+
+    @property
+    def accuracy_barrier(self) -> float:
+        """How far the accuracy falls below the straight line between its values at both ends; at least 0."""
+        return self._rise([-score.accuracy for score in self.scores])
+
+    def _rise(self, values: Sequence[float]) -> float:
+        first, last = values[0], values[-1]
+        return max(x - (1 - p) * first - p * last for p, x in zip(self.positions, values, strict=True))
 
 
 def segment(start: Params, end: Params, evaluate: Evaluate, positions: Sequence[float] | int = 11) -> Profile:

@@ -17,8 +17,9 @@ def build(architecture: str, shape: Shape, classes: int, width: float, seed: int
     """An initialised network for images of `shape` (c, h, w).
 
     ``"mlp"``: one hidden layer of `width` units. ``"conv8"``: eight 3x3 convolutions and three linear layers,
-    channels times `width`, for images of side 32. ``"resnet18"``: torchvision's, at its own width; up to side 64
-    with a 3x3 stem and no max-pooling. Weights are uniform within ``1 / sqrt(fan_in)``, PyTorch's default.
+    channels times `width`, for images of side 32. ``"resnet18"``: torchvision's, channels times `width`; up to side 64
+    with a 3x3 stem and no max-pooling. Weights of all networks are uniform within ``1 / sqrt(fan_in)``, PyTorch's default
+    (torchvision draws larger ones for its convolutions, and they transfer worse).
     Raises ``ValueError`` for an unknown name.
     """
     if architecture not in ARCHITECTURES:
@@ -78,13 +79,32 @@ def _convolution(channels: int, out: int) -> Iterator[nn.Module]:
     yield nn.ReLU()
 
 
+class _ResNet18(torchvision.models.ResNet):
+    """torchvision's ResNet-18 with all channels times `width`."""
+
+    def __init__(self, classes: int, width: float):
+        self.scale = width
+        super().__init__(torchvision.models.resnet.BasicBlock, [2, 2, 2, 2], num_classes=classes)
+        self.fc = nn.Linear(self.inplanes, classes)
+
+    def _make_layer(self, block: type, planes: int, *arguments: int, **options: int) -> nn.Sequential:
+        if planes == 64:  # the first stage: what enters it is scaled too
+            self.inplanes = int(64 * self.scale)
+            self.conv1 = nn.Conv2d(3, self.inplanes, 7, stride=2, padding=3, bias=False)
+            self.bn1 = nn.BatchNorm2d(self.inplanes)
+        return super()._make_layer(block, int(planes * self.scale), *arguments, **options)
+
+
 def _resnet18(shape: Shape, classes: int, width: float) -> nn.Module:
-    model = torchvision.models.resnet18(num_classes=classes)
-    if width != 1:
-        raise ValueError(f"resnet18 has its standard width only, got width={width}")
+    if int(64 * width) < 1:
+        raise ValueError(f"resnet18 at width={width:g} has no channels left; choose at least {1 / 64:g}")
+    model = torchvision.models.resnet18(num_classes=classes) if width == 1 else _ResNet18(classes, width)
     if shape[1] <= 64:
-        model.conv1 = nn.Conv2d(shape[0], 64, 3, padding=1, bias=False)
+        model.conv1 = nn.Conv2d(shape[0], model.conv1.out_channels, 3, padding=1, bias=False)
         model.maxpool = nn.Identity()
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.reset_parameters()
     return model
 
 

@@ -5,33 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import threading
 import time
 import warnings
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from trajtransfer import models
+from trajtransfer.checkpoints import History, checksum, load, save, write_json
 from trajtransfer.data import Task, load_task
 from trajtransfer.objective import evaluate
-from trajtransfer.params import Params, buffers, parameters
+from trajtransfer.params import Params, parameters
 from trajtransfer.settings import Setting
-from trajtransfer.training import Checkpoint, train
+from trajtransfer.training import Checkpoint, Recipe, train
 
 HEADS = 1_000_003  # distance between the seed of a network and that of its later head: one stream each
-
-
-class CheckpointError(OSError):
-    """A cached network that cannot be read."""
 
 
 class Network(NamedTuple):
@@ -79,8 +73,11 @@ def task(dataset: str, classes: tuple[int, ...] | None, size: int | None, device
 
 
 def task_of(setting: Setting, device: str = "cpu") -> Task:
-    """The task that a setting is trained on."""
-    return task(setting.dataset, setting.classes, setting.size, str(device))
+    """The task that a setting is trained on, with its fraction of the training split."""
+    whole = task(setting.dataset, setting.classes, setting.size, str(device))
+    if setting.fraction == 1:
+        return whole
+    return replace(whole, train=whole.train.subset(torch.arange(round(setting.fraction * len(whole.train)))))
 
 
 def checksums(setting: Setting, device: str = "cpu") -> dict[str, str]:
@@ -94,27 +91,32 @@ def network(setting: Setting, seed: int, device: str = "cpu") -> Network:
 
     A killed training run continues from its last epoch. Raises `CheckpointError` for an unreadable file.
     """
+    model, folder = initialised(setting, seed, device), _folder(setting, setting.training(), setting.recipe, seed, device)
+    *_, (checkpoint, history) = _trained(setting, setting.recipe, seed, model, device, folder)
+    return Network(model, parameters(model), checkpoint.params, checkpoint.buffers, history)
+
+
+def recorded(setting: Setting, seed: int, device: str = "cpu") -> list[Params]:
+    """The recorded trajectory of `network`: its start and its weights after every epoch, one file each."""
+    model, folder = initialised(setting, seed, device), _folder(setting, setting.training(), setting.recipe, seed, device)
+    run = _trained(setting, setting.recipe, seed, model, device, folder, every_epoch=True)
+    return [parameters(model), *(checkpoint.params for checkpoint, _ in run)]
+
+
+def continued(setting: Setting, recipe: Recipe, start: Params, seed: int, label: str, device: str = "cpu") -> Network:
+    """A network of this setting's task trained from the weights `start`, cached by their content under a name with `label`."""
     data = task_of(setting, device)
-    model = _initialised(setting, seed, data, device)
-    start, folder = parameters(model), _folder(setting, seed, data, device)
-    checkpoint, history = _load(folder / "checkpoint.safetensors", model, device)
-    if checkpoint is None or checkpoint.epoch < setting.recipe.epochs:
-        _write_json(folder / "network.json", {"setting": setting.training(), "seed": seed, "data": data.checksum})
-        run = train(model, data.train, setting.recipe, seed=seed, name=folder.name, start=checkpoint)
-        bar = tqdm(run, desc=f"training {folder.name}", total=setting.recipe.epochs, initial=len(history), leave=False)
-        clock = time.perf_counter()
-        for checkpoint in bar:
-            seconds = time.perf_counter() - clock
-            score = evaluate(model, checkpoint.params | checkpoint.buffers, data.validation)
-            history.append({"epoch": checkpoint.epoch, "loss": checkpoint.loss, "accuracy": score.accuracy, "seconds": seconds})
-            _save(folder / "checkpoint.safetensors", checkpoint, history)
-            clock = time.perf_counter()
-    assert checkpoint is not None
+    model = models.build(setting.architecture, data.shape, data.classes, setting.width, seed).to(device)
+    model.load_state_dict(dict(start), strict=False)  # running statistics, if any, begin anew
+    made_of = setting.training() | {"recipe": asdict(recipe), "start": checksum(start)}
+    folder = _folder(setting, made_of, recipe, seed, device, f"-{label}")
+    *_, (checkpoint, history) = _trained(setting, recipe, seed, model, device, folder)
     return Network(model, start, checkpoint.params, checkpoint.buffers, history)
 
 
-def _initialised(setting: Setting, seed: int, data: Task, device: str) -> nn.Module:
-    """The network of a seed before training: freshly drawn, or pre-trained under a head of its own."""
+def initialised(setting: Setting, seed: int, device: str = "cpu") -> nn.Module:
+    """The network of a setting and a seed before training: freshly drawn, or pre-trained under a head of its own."""
+    data = task_of(setting, device)
     if setting.pretrained is None:
         return models.build(setting.architecture, data.shape, data.classes, setting.width, seed).to(device)
     parent = network(setting.pretrained, seed, device)
@@ -122,56 +124,55 @@ def _initialised(setting: Setting, seed: int, data: Task, device: str) -> nn.Mod
     return models.reset_head(parent.model, data.classes, seed + HEADS).to(device)
 
 
-def _folder(setting: Setting, seed: int, data: Task, device: str) -> Path:
-    """A readable name with a short hash of setting, seed, data and kind of device."""
+def _trained(
+    setting: Setting, recipe: Recipe, seed: int, model: nn.Module, device: str, folder: Path, every_epoch: bool = False
+) -> Iterator[tuple[Checkpoint, History]]:
+    """Checkpoints with the history so far: first those on disk, then one after each epoch that is still to be trained.
+
+    There is one file, or one per epoch; who asks for the end alone finds that of a recorded trajectory too. Each row
+    of the history has the mean training loss of its epoch, the accuracies afterwards on the validation split and
+    on as many training images, and seconds.
+    """
+    data = task_of(setting, device)
+    fitted = data.train.subset(torch.arange(min(len(data.train), len(data.validation))))
+    recorded_names = [f"epoch-{epoch:03d}" for epoch in range(recipe.epochs + 1)]
+    names = recorded_names if every_epoch else ["checkpoint"] * len(recorded_names)
+    checkpoint, history = None, []
+    for name in names[1:] if every_epoch else ("checkpoint", recorded_names[-1]):
+        found, rows = load(folder / f"{name}.safetensors", model, device)
+        if found is None and every_epoch:
+            break
+        if found is not None:
+            checkpoint, history = found, rows
+            yield checkpoint, history
+    if checkpoint is not None and checkpoint.epoch == recipe.epochs:
+        return
+    write_json(
+        folder / "network.json", {"setting": setting.training(), "recipe": asdict(recipe), "seed": seed, "data": data.checksum}
+    )
+    run = train(model, data.train, recipe, seed=seed, name=folder.name, start=checkpoint)
+    clock = time.perf_counter()
+    for checkpoint in tqdm(run, desc=f"training {folder.name}", total=recipe.epochs, initial=len(history), leave=False):
+        seconds = time.perf_counter() - clock
+        at = checkpoint.params | checkpoint.buffers
+        accuracy, fit = (evaluate(model, at, split).accuracy for split in (data.validation, fitted))
+        row = {
+            "epoch": checkpoint.epoch,
+            "loss": checkpoint.loss,
+            "accuracy": accuracy,
+            "train_accuracy": fit,
+            "seconds": seconds,
+        }
+        history = [*history, row]
+        save(folder / f"{names[checkpoint.epoch]}.safetensors", checkpoint, history)
+        yield checkpoint, history
+        clock = time.perf_counter()
+
+
+def _folder(setting: Setting, made_of: dict[str, Any], recipe: Recipe, seed: int, device: str, label: str = "") -> Path:
+    """A readable name with a short hash of what decides the numbers: training, seed, data and kind of device."""
     kind = torch.device(device).type
-    identity = json.dumps([setting.training(), seed, data.checksum] + [kind] * (kind != "cpu"), sort_keys=True)
+    identity = json.dumps([made_of, seed, task_of(setting, device).checksum] + [kind] * (kind != "cpu"), sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
-    return home() / "runs" / "networks" / f"{setting.name}-w{setting.width:g}-e{setting.recipe.epochs}-seed{seed}-{digest}"
-
-
-def _save(path: Path, checkpoint: Checkpoint, history: list[dict[str, float]]) -> None:
-    parts = {"params": checkpoint.params, "buffers": checkpoint.buffers, "momentum": checkpoint.momentum}
-    tensors = {f"{part}/{name}": x.contiguous() for part, params in parts.items() for name, x in params.items()}
-    partial_path = _partial(path)
-    about = {"epoch": str(checkpoint.epoch), "history": json.dumps(history), "crc32": _crc32(tensors)}
-    save_file(tensors, partial_path, metadata=about)
-    os.replace(partial_path, path)
-
-
-def _load(path: Path, model: nn.Module, device: str) -> tuple[Checkpoint | None, list[dict[str, float]]]:
-    if not path.exists():
-        return None, []
-    try:
-        with safe_open(path, framework="pt", device=device) as file:
-            metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        history = json.loads(metadata["history"])
-        if metadata["crc32"] != _crc32(tensors):
-            raise ValueError("its numbers do not have their checksum")
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged or truncated ({error}); delete it and run again to train it anew") from error
-
-    def part(name: str, own: Params) -> Params:  # in the order of the model: files are sorted by name
-        return Params({key: tensors[f"{name}/{key}"] for key in own if f"{name}/{key}" in tensors})
-
-    params, momentum = (part(name, parameters(model)) for name in ("params", "momentum"))
-    return Checkpoint(int(metadata["epoch"]), params, part("buffers", buffers(model)), momentum, history[-1]["loss"]), history
-
-
-def _crc32(tensors: Mapping[str, Tensor]) -> str:
-    total = 0
-    for name in sorted(tensors):
-        total = zlib.crc32(tensors[name].cpu().numpy().tobytes(), total)
-    return f"{total:08x}"
-
-
-def _partial(path: Path) -> Path:
-    """Where a file is written before it takes its place, apart from what other processes and threads write."""
-    return path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
-
-
-def _write_json(path: Path, content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = _partial(path)
-    partial_path.write_text(json.dumps(content, indent=1))
-    os.replace(partial_path, path)
+    name = f"{setting.name}{label}-w{setting.width:g}-e{recipe.epochs}-seed{seed}-{digest}"
+    return home() / "runs" / "networks" / name

@@ -32,22 +32,32 @@ class Score(NamedTuple):
     accuracy: float
 
 
-def evaluate(model: nn.Module, params: Params, data: Data, *, loss: Loss = F.cross_entropy, micro_batch: int = 1000) -> Score:
-    """Loss and accuracy of `model` at `params`, in evaluation mode.
+def evaluate(
+    model: nn.Module, params: Params, data: Data, *, loss: Loss = F.cross_entropy, micro_batch: int | None = None
+) -> Score:
+    """Loss and accuracy of `model` at `params`, in evaluation mode, over micro-batches of a size that is fast by default.
 
     `data` is a `Split` or a tuple (inputs (n, ...), labels (n,)). `params` may hold buffers too: after an
     edit of a network with BatchNorm pass ``params | running_statistics(...)``; buffers that are not given are
     those of `model`.
     """
-    network = _share(model).eval()
+    network, weights = _share(model).eval(), _fast_format(params)
     total, correct, count = 0.0, 0.0, 0
     with torch.no_grad():
-        for inputs, labels in _micro_batches(data, micro_batch):
-            outputs = functional_call(network, dict(params), (inputs,))
+        for inputs, labels in _micro_batches(data, micro_batch or _forward_size(network)):
+            outputs = functional_call(network, weights, (inputs,))
             total += float(loss(outputs, labels)) * len(labels)
             correct += _correct(outputs, labels)
             count += len(labels)
     return Score(total / count, correct / count)
+
+
+def outputs(model: nn.Module, params: Params, data: Split) -> Tensor:
+    """The outputs (n, ...) of `model` at `params` for the images of a split, in evaluation mode."""
+    network, weights = _share(model).eval(), _fast_format(params)
+    with torch.no_grad():
+        batches = data.batches(_forward_size(network))
+        return torch.cat([functional_call(network, weights, (inputs,)) for inputs, _ in batches])
 
 
 def _correct(outputs: Tensor, labels: Tensor) -> float:
@@ -72,14 +82,15 @@ def gradient(
         if isinstance(module, _BatchNorm):
             module.train()
             module.track_running_stats = False
-    leaves = {name: params[name].detach().requires_grad_() for name, _ in model.named_parameters()}
+    weights = _fast_format(params)
+    leaves = {name: weights[name].detach().requires_grad_() for name, _ in model.named_parameters()}
     samples = len(data if isinstance(data, Split) else data[1])
     total: list[Tensor] = []
     for inputs, labels in _micro_batches(data, _fast_size(network) if micro_batch is None else micro_batch):
         value = loss(functional_call(network, leaves, (inputs,)), labels) * (len(labels) / samples)
         part = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
         total = [a + b for a, b in zip(total, part, strict=True)] if total else list(part)
-    return Params(dict(zip(leaves, total, strict=True)))
+    return Params({name: part.contiguous() for name, part in zip(leaves, total, strict=True)})
 
 
 def paired_gradients(
@@ -122,6 +133,17 @@ def running_statistics(model: nn.Module, params: Params, data: Data, *, micro_ba
 def _share(model: nn.Module) -> nn.Module:
     """A copy of the modules that shares all tensors with `model`."""
     return copy.deepcopy(model, {id(x): x for x in (*model.parameters(), *model.buffers())})
+
+
+def _fast_format(params: Params) -> dict[str, Tensor]:
+    """Weights of convolutions in the memory format that convolutions like best; the rest as it is."""
+    return {n: x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x for n, x in params.items()}
+
+
+def _forward_size(network: nn.Module) -> int:
+    """Samples of a forward pass: feature maps of convolutions should fit into the cache of a processor."""
+    on_cpu = next(network.parameters()).device.type == "cpu"
+    return 250 if on_cpu and any(isinstance(layer, _ConvNd) for layer in network.modules()) else 1000
 
 
 def _fast_size(network: nn.Module) -> int:

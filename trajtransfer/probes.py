@@ -41,9 +41,9 @@ def profile_rows(profiles: Mapping[str, Profile]) -> list[Row]:
 def drift(setting: Setting, pair: Pair, steps: Sequence[Step], device: str) -> list[Row]:
     """How far each step s moved the earlier transferred points t = 1..s-1 (Lemma 3.2 says: little).
 
-    `distance` is ``||pi_s(d_t) - pi_(s-1)(d_t)||`` with ``d_t = source[t] - source[0]``, `control` the same for
-    two random permutations, and `gradient_cosine` compares the gradients at the two points on B fixed samples,
-    which is what the cache of FGMT relies on. Raises ``ValueError`` for fewer than two steps.
+    `distance` is ``||pi_s(d_t) - pi_(s-1)(d_t)||`` with ``d_t = source[t] - source[0]``, `relative` the same over
+    ``||d_t||``, `control` the distance for two random permutations, and `gradient_cosine` compares the gradients at the two
+    points on B fixed samples, which is what the cache of FGMT relies on. Raises ``ValueError`` for fewer than two steps.
     """
     if len(steps) < 2:
         raise ValueError("the drift between steps needs at least two of them; set steps to 2 or more")
@@ -57,8 +57,9 @@ def drift(setting: Setting, pair: Pair, steps: Sequence[Step], device: str) -> l
             a, b = (gradient(source.model, point, batch) for point in points)
             shift = line[t] - line[0]
             strangers = [Permutation.random(after.permutation.spec, generator)(shift) for _ in range(2)]
+            distance = (points[1] - points[0]).norm()
             rows.append({
-                "s": after.t, "t": t, "distance": (points[1] - points[0]).norm(),
+                "s": after.t, "t": t, "distance": distance, "relative": distance / shift.norm(),
                 "control": (strangers[1] - strangers[0]).norm(), "gradient_cosine": (a @ b) / (a.norm() * b.norm()),
             })  # fmt: skip
     return rows

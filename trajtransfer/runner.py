@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,11 +88,23 @@ def _convert(notebook: str, parameter: Parameter, value: Any) -> Any:
         ) from error
 
 
-def run(root: Path, notebook: str, given: Mapping[str, Any], output: Path, *, name: str, profile: str, title: str = "") -> Path:
-    """Execute a notebook into ``output/NAME.ipynb`` with its record (JSON, CSV) beside it, under another `title` if given.
+def run(
+    root: Path,
+    notebook: str,
+    given: Mapping[str, Any],
+    output: Path,
+    *,
+    name: str,
+    profile: str,
+    head: Mapping[str, str] | None = None,
+    origin: str = "",
+) -> Path:
+    """Execute a notebook into ``output/NAME.ipynb`` with its record (JSON, CSV) beside it.
 
-    Everything is made in a temporary folder and moved when complete: a failed or interrupted run leaves
-    earlier results as they were. Raises `RunError` for bad input and for an error inside the notebook.
+    `head` may have another ``title``, and a ``note`` on this run that is put below the opening words. Everything is made in
+    a temporary folder and moved when complete: a failed or interrupted run leaves earlier results as they were.
+    `origin`, kept in the metadata, says what it was made of. Raises `RunError` for bad input and for an error inside the
+    notebook.
     """
     path = root / "notebooks" / f"{notebook}.ipynb"
     if path not in notebooks(root):
@@ -100,7 +114,7 @@ def run(root: Path, notebook: str, given: Mapping[str, Any], output: Path, *, na
     with tempfile.TemporaryDirectory(dir=output, prefix=f".{name}-") as work:
         executed = Path(work) / f"{name}.ipynb"
         _execute(root, path, executed, values, profile)
-        _tidy(executed, notebook, name, title)
+        _tidy(executed, notebook, name, head or {}, origin)
         for file in sorted(Path(work).iterdir(), key=lambda f: f.suffix == ".ipynb"):  # the notebook last
             os.replace(file, output / file.name)
     return output / f"{name}.ipynb"
@@ -129,11 +143,13 @@ def _execute(root: Path, path: Path, executed: Path, values: dict[str, Any], pro
         os.environ.update(before)
 
 
-def _tidy(executed: Path, notebook: str, name: str, title: str) -> None:
+def _tidy(executed: Path, notebook: str, name: str, head: Mapping[str, str], origin: str) -> None:
     """Drop timestamps, and let labels of the notebook carry the name of this run so that pages can share a book."""
     content = nbformat.read(executed, as_version=4)
     content.metadata["papermill"] = {"parameters": content.metadata["papermill"]["parameters"]}
     content.metadata.get("language_info", {}).pop("version", None)
+    if origin:
+        content.metadata["trajtransfer"] = {"origin": origin}
     for number, cell in enumerate(content.cells):
         cell.id = f"cell-{number}"
         cell.metadata.pop("papermill", None)
@@ -143,9 +159,14 @@ def _tidy(executed: Path, notebook: str, name: str, title: str) -> None:
             figure["caption"] = _relabel(figure["caption"], notebook, name)
         if cell.cell_type == "markdown":
             cell.source = _relabel(cell.source, notebook, name)
-    if title:
-        content.cells[0].source = re.sub(r"^# .*", f"# {title}", content.cells[0].source)
+    content.cells[0].source = opening(content.cells[0].source, head)
     nbformat.write(content, executed)
+
+
+def opening(text: str, head: Mapping[str, str]) -> str:
+    """The first cell of an executed notebook: under its own title, with the note on this run at the end."""
+    text = re.sub(r"^# .*", lambda own: f"# {head['title']}" if "title" in head else own[0], text)
+    return f"{text}\n\n{head['note']}" if "note" in head else text
 
 
 def _relabel(text: str, notebook: str, name: str) -> str:
@@ -153,35 +174,67 @@ def _relabel(text: str, notebook: str, name: str) -> str:
     return re.sub(rf"([`<(]){re.escape(notebook)}(?=[-.])", rf"\g<1>{name}", text)
 
 
-def reproduce(root: Path, profile: str, output: Path, device: str | None) -> Path:
-    """Execute every run of a profile into `output`, and list them there in ``profile.json``.
+def reproduce(root: Path, profile: str, output: Path, device: str | None, only: Collection[str] = ()) -> Path:
+    """Execute the runs of a profile into `output`, and list those that are there in ``profile.json``.
 
-    All parameters are checked before the first run starts. ``profile.json`` is there only when all runs are: a folder
-    of an interrupted profile is not taken for a complete one. Results of runs that the profile lacks are removed.
+    All parameters are checked before the first run starts. ``profile.json`` is missing while a profile is being run: a
+    folder of an interrupted profile is not taken for a complete one, and the next call keeps those of its runs
+    that were made of the same code, notebook and parameters. A complete profile is run anew. With names
+    in `only`, these runs are made anew and the others stay as they are. Results of runs that the profile lacks are removed.
     """
-    known = sorted(p.stem for p in (root / "notebooks" / "profiles").glob("*.yaml"))
-    if profile not in known:
-        raise RunError(f"unknown profile {profile!r}; known: {', '.join(known)}")
-    listing = yaml.safe_load((root / "notebooks" / "profiles" / f"{profile}.yaml").read_text())
+    listing = _listing(root, profile)
+    names = [entry["name"] for entry in listing["runs"]]
+    if unknown := sorted(set(only) - set(names)):
+        raise RunError(f"the profile {profile} has no run {', '.join(unknown)}; it has: {', '.join(names)}")
     override = {"device": device} if device else {}
     for entry in listing["runs"]:
         check(root / "notebooks" / f"{entry['notebook']}.ipynb", entry["parameters"] | override)
+    for leftover in output.glob(".*-*/"):  # the work of a run that was killed
+        shutil.rmtree(leftover)
+    interrupted = not (output / "profile.json").exists()
     (output / "profile.json").unlink(missing_ok=True)
     for number, entry in enumerate(listing["runs"], 1):
-        print(f"[{number}/{len(listing['runs'])}] {entry['name']}", flush=True)
-        given, title = entry["parameters"] | override, entry.get("title", "")
-        run(root, entry["notebook"], given, output, name=entry["name"], profile=profile, title=title)
-    contents: dict[str, Any] = {
-        "profile": profile,
-        "description": listing["description"],
-        "runs": [e["name"] for e in listing["runs"]],
-    }
-    for file in _files_of_other_runs(output, contents["runs"]):
+        origin = _origin(root, entry, override)
+        kept = entry["name"] not in only if only else interrupted and _origin_of(output / f"{entry['name']}.ipynb") == origin
+        print(f"[{number}/{len(names)}] {entry['name']}{' (kept)' if kept else ''}", flush=True)
+        if not kept:
+            given, head = entry["parameters"] | override, {key: entry[key] for key in ("title", "note") if key in entry}
+            run(root, entry["notebook"], given, output, name=entry["name"], profile=profile, head=head, origin=origin)
+    for file in _files_of_other_runs(output, names):
         file.unlink()
-    partial = output / "profile.json.partial"
-    partial.write_text(json.dumps(contents, indent=1) + "\n")
-    os.replace(partial, output / "profile.json")
+    made = [name for name in names if (output / f"{name}.ipynb").exists()]
+    _write_json(output / "profile.json", {"profile": profile, "description": listing["description"], "runs": made})
     return output
+
+
+def _listing(root: Path, profile: str) -> dict[str, Any]:
+    known = sorted(p.stem for p in (root / "notebooks" / "profiles").glob("*.yaml"))
+    if profile not in known:
+        raise RunError(f"unknown profile {profile!r}; known: {', '.join(known)}")
+    listing: dict[str, Any] = yaml.safe_load((root / "notebooks" / "profiles" / f"{profile}.yaml").read_text())
+    return listing
+
+
+def _origin(root: Path, entry: Mapping[str, Any], override: Mapping[str, Any]) -> str:
+    """A digest of the code, the notebook, the title and the parameters of a run."""
+    digest = hashlib.sha256(json.dumps([entry, override], sort_keys=True).encode())
+    for file in (*sorted(Path(__file__).parent.glob("*.py")), root / "notebooks" / f"{entry['notebook']}.ipynb"):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _origin_of(executed: Path) -> str | None:
+    """What an executed notebook was made of; nothing when it is not there."""
+    if not executed.exists():
+        return None
+    origin: str | None = nbformat.read(executed, as_version=4).metadata.get("trajtransfer", {}).get("origin")
+    return origin
+
+
+def _write_json(path: Path, contents: Mapping[str, Any]) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(contents, indent=1) + "\n")
+    os.replace(partial, path)
 
 
 def _files_of_other_runs(output: Path, names: list[str]) -> list[Path]:

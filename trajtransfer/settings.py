@@ -19,8 +19,10 @@ class Setting:
 
     `size` is the side of an image, `classes` a subset of them, `pretrained` the setting whose trained network
     (with a new head) is the initialisation. `steps` is T, `batch_size` B and `statistics` B' (0: the network
-    has no running statistics), all in samples; `schedule` gives the times of the linear trajectory. `panel`
-    names the panel of the paper's Figure 5 to compare with, and `exact` says whether it is the same experiment.
+    has no running statistics), all in samples; `schedule` gives the times of the linear trajectory. `fraction` is
+    the part of the training split that is used. `next_lr` and `next_epochs` are those of the training that
+    follows a transfer (section 4.2; 0: as for the source). `panel` names the panel of the paper's Figure 5 to
+    compare with, and `exact` says whether it is the same experiment.
     """
 
     name: str
@@ -35,6 +37,9 @@ class Setting:
     classes: tuple[int, ...] | None = None
     size: int | None = None
     pretrained: Setting | None = None
+    fraction: float = 1.0
+    next_lr: float = 0.0
+    next_epochs: int = 0
     panel: str = "5a"
     exact: bool = False
 
@@ -43,10 +48,13 @@ class Setting:
             raise ValueError(f"unknown schedule {self.schedule!r}; known: {', '.join(SCHEDULES)}")
         if self.steps < 1 or self.batch_size < 1 or not 0 < self.width < 1e9:
             raise ValueError(f"{self.name}: steps, batch_size and width must be positive")
+        if not 0 < self.fraction <= 1:
+            raise ValueError(f"{self.name}: fraction must be in (0, 1], got {self.fraction:g}")
 
     def training(self) -> dict[str, Any]:
         """Everything that decides what the trained networks are: the identity of a cached network."""
-        return {
+        part = {} if self.fraction == 1 else {"fraction": self.fraction}
+        return part | {
             "dataset": self.dataset,
             "classes": self.classes,
             "size": self.size,
@@ -56,14 +64,28 @@ class Setting:
             "pretrained": self.pretrained.training() if self.pretrained else None,
         }
 
+    @property
+    def next_recipe(self) -> Recipe:
+        """How a transferred network is trained."""
+        return replace(self.recipe, lr=self.next_lr or self.recipe.lr, epochs=self.next_epochs or self.recipe.epochs)
+
     def task(self) -> str:
         """The data in a few words."""
-        return f"{self.dataset} (classes {'/'.join(map(str, self.classes))})" if self.classes else self.dataset
+        classes = f" (classes {'/'.join(map(str, self.classes))})" if self.classes else ""
+        return self.dataset + classes + (f", {self.fraction:.0%} of it" if self.fraction < 1 else "")
+
+    def route(self) -> str:
+        """From which kind of start to which data."""
+        return f"{self.pretrained.task() if self.pretrained else 'random'} → {self.task()}"
 
     def title(self) -> str:
         """Data, network and scenario in a few words."""
         after = f", pre-trained on {self.pretrained.task()}" if self.pretrained else ""
         return f"{self.task()}; {self.architecture}, width {self.width:g}{after}"
+
+    def heading(self) -> str:
+        """Network and route in two lines, for the head of a panel."""
+        return f"{self.architecture}, width {self.width:g}\n{self.route()}"
 
     def summary(self) -> dict[str, Any]:
         """The facts a reader needs beside a figure."""
@@ -71,23 +93,42 @@ class Setting:
         decay = "" if r.schedule == "constant" else f", {r.schedule}"
         return {
             "setting": self.title(),
-            "training": f"SGD, {r.epochs} epochs, lr {r.lr:g}{decay}, batch {r.batch_size}",
+            "training": f"SGD, {r.epochs} epochs, lr {r.lr:g}{decay}, batch {r.batch_size}{', bfloat16' * r.fast}",
             "transfer": f"T = {self.steps}, B = {self.batch_size}, {self.schedule} times",
             "the same experiment as the paper's": "yes" if self.exact else "no, a counterpart on other data",
         }
 
+    def next_summary(self) -> dict[str, Any]:
+        """How training goes on after a transfer."""
+        return {"subsequent training": f"{self.next_recipe.epochs} epochs, lr {self.next_recipe.lr:g}"}
+
     def facts(self) -> dict[str, Any]:
         """What a reader can change, as it was used."""
-        names = ("name", "width", "steps", "batch_size", "schedule")
-        return {name.replace("name", "setting"): getattr(self, name) for name in names}
+        names = ("width", "steps", "batch_size", "schedule")
+        return {"setting": self.name} | {name: getattr(self, name) for name in names} | {"fast": self.recipe.fast}
+
+    def with_fast_training(self) -> Setting:
+        """The same setting, pre-training included, with layer products in bfloat16 while training, see `Recipe`."""
+        parent = self.pretrained and self.pretrained.with_fast_training()
+        return replace(self, recipe=replace(self.recipe, fast=True), pretrained=parent)
+
+    def with_source_fraction(self, fraction: float) -> Setting:
+        """The same setting pre-trained on a part of the data. Raises ``ValueError`` for one that is not pre-trained."""
+        if self.pretrained is None:
+            raise ValueError(f"{self.name} starts from random weights; choose a setting that is pre-trained")
+        return replace(self, pretrained=replace(self.pretrained, fraction=fraction))
 
     def with_width(self, width: float) -> Setting:
         """The same setting, pre-training included, at another width."""
         return replace(self, width=width, pretrained=self.pretrained and self.pretrained.with_width(width))
 
 
-def setting(name: str, preset: str = "paper", *, width: float = 0, **changes: Any) -> Setting:
+def setting(
+    name: str, preset: str = "paper", *, width: float = 0, epochs: int = 0, decay: str = "", fast: bool = False, **changes: Any
+) -> Setting:
     """A setting by name; `changes` replace fields, and a change of 0 or ``""`` keeps the setting's own value.
+
+    `epochs` and `decay` (the learning-rate schedule) change the training, `width` and `fast` pre-training too.
 
     Raises ``ValueError`` for an unknown name or preset.
     """
@@ -100,7 +141,28 @@ def setting(name: str, preset: str = "paper", *, width: float = 0, **changes: An
         chosen = _released(chosen)
     if width:
         chosen = chosen.with_width(width)
+    if fast:
+        chosen = chosen.with_fast_training()
+    recipe: dict[str, Any] = {"epochs": epochs, "schedule": decay}
+    changes["recipe"] = replace(chosen.recipe, **{field: value for field, value in recipe.items() if value})
     return replace(chosen, **{field: value for field, value in changes.items() if value})
+
+
+def settings(names: str, preset: str = "paper", *, widths: str = "", **changes: Any) -> list[Setting]:
+    """Several settings, such as ``"mnist5k-mlp, fashion-mlp"``, each at all of the `widths` (empty: its own)."""
+    chosen = [setting(name.strip(), preset, **changes) for name in names.split(",")]
+    return [one.with_width(width) for one in chosen for width in numbers(widths)] if widths else chosen
+
+
+def numbers(text: str) -> list[int]:
+    """Whole numbers such as ``"8, 16"``. Raises ``ValueError`` for anything else, and for numbers below 1."""
+    try:
+        found = [int(item) for item in text.split(",")]
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a list of whole numbers such as '8, 16'") from error
+    if min(found) < 1:
+        raise ValueError(f"{text!r}: the numbers must be positive")
+    return found
 
 
 def _released(chosen: Setting) -> Setting:
@@ -113,7 +175,7 @@ def _released(chosen: Setting) -> Setting:
 _MLP = Recipe(epochs=15, lr=0.01)
 _CIFAR10 = Setting(
     "cifar10-conv8", "cifar-10", "conv8", 1, Recipe(60, 0.05, weight_decay=1e-4, schedule="cosine"), 30, 256,
-    panel="5b", exact=True,
+    next_lr=0.01, panel="5b", exact=True,
 )  # fmt: skip
 _IMAGENET = Setting(
     "imagenet-resnet18", "imagenet", "resnet18", 1,
@@ -123,10 +185,30 @@ _IMAGENET = Setting(
 _FINE_TUNE = Recipe(30, 0.1, weight_decay=1e-4, schedule="cosine")
 _CIFAR100 = Setting(
     "cifar100-conv8", "cifar-100", "conv8", 1, Recipe(30, 0.05, weight_decay=1e-4, schedule="cosine"), 15, 256,
-    pretrained=_CIFAR10, panel="5f", exact=True,
+    pretrained=_CIFAR10, next_epochs=60, panel="5f", exact=True,
+)  # fmt: skip
+_CUB = Setting(
+    "cub-resnet18", "cub", "resnet18", 1, _FINE_TUNE, 15, 640, 256, size=224, pretrained=_IMAGENET, next_lr=0.01,
+    panel="5e", exact=True,
 )  # fmt: skip
 _DIGITS_0_TO_4 = Setting("digits04-mlp", "mnist-5k", "mlp", 512, _MLP, 15, 256, classes=(0, 1, 2, 3, 4), panel="5a")
 _FASHION = Setting("fashion-mlp", "fashion-mnist", "mlp", 1024, _MLP, 5, 128, panel="5a")
+_FASHION_CONV8 = replace(_CIFAR10, name="fashion-conv8", dataset="fashion-mnist", size=32, exact=False)
+_FASHION_RESNET18 = Setting(
+    "fashion-resnet18", "fashion-mnist", "resnet18", 1, _FINE_TUNE, 30, 1_280, 2_560, size=32, panel="5c",
+)  # fmt: skip
+_CONV8_SMALL = Setting(
+    "fashion-conv8-small", "fashion-mnist", "conv8", 0.25, Recipe(8, 0.05, weight_decay=1e-4, schedule="cosine"), 15, 256,
+    size=32, next_lr=0.01, next_epochs=2, panel="5b",
+)  # fmt: skip
+_RESNET18_SMALL = Setting(
+    "fashion-resnet18-small", "fashion-mnist", "resnet18", 0.25,
+    Recipe(4, 0.1, weight_decay=1e-4, schedule="cosine", warmup_epochs=1), 10, 256, 640, panel="5c",
+)  # fmt: skip
+_DIGITS_0_TO_4_TINY = Setting(
+    "digits04-resnet18-tiny", "mnist-5k", "resnet18", 0.125, replace(_RESNET18_SMALL.recipe, epochs=8), 5, 256, 256,
+    classes=(0, 1, 2, 3, 4), panel="5c",
+)  # fmt: skip
 
 SETTINGS = {
     chosen.name: chosen
@@ -135,10 +217,11 @@ SETTINGS = {
         _CIFAR10,
         _IMAGENET,
         Setting("cars-resnet18", "cars", "resnet18", 1, _FINE_TUNE, 15, 640, 256, size=224, pretrained=_IMAGENET,
-                panel="5d", exact=True),
-        Setting("cub-resnet18", "cub", "resnet18", 1, _FINE_TUNE, 15, 640, 256, size=224, pretrained=_IMAGENET,
-                panel="5e", exact=True),
+                next_lr=0.05, panel="5d", exact=True),
+        _CUB,
         _CIFAR100,
+        replace(_CIFAR100, name="cifar100-random-conv8", pretrained=None, exact=False),
+        replace(_CUB, name="cub-random-resnet18", pretrained=None, exact=False),
         replace(_CIFAR100, name="cifar100-subset-conv8", classes=tuple(range(10)), exact=False),
         Setting("mnist5k-mlp", "mnist-5k", "mlp", 1024, _MLP, 5, 128, panel="5a"),
         _FASHION,
@@ -147,8 +230,29 @@ SETTINGS = {
                 pretrained=_DIGITS_0_TO_4, panel="5f"),
         Setting("fashion-digits-mlp", "mnist-5k", "mlp", 512, _MLP, 15, 256,
                 pretrained=replace(_FASHION, width=512), panel="5f"),
-        replace(_CIFAR10, name="fashion-conv8", dataset="fashion-mnist", size=32, exact=False),
-        Setting("fashion-resnet18", "fashion-mnist", "resnet18", 1, _FINE_TUNE, 30, 1_280, 2_560, size=32, panel="5c"),
+        _FASHION_CONV8,
+        Setting("fashion-digits-conv8", "mnist-5k", "conv8", 1, replace(_CIFAR100.recipe, lr=0.01), 15, 256, size=32,
+                pretrained=_FASHION_CONV8, panel="5f"),
+        _FASHION_RESNET18,
+        Setting("fashion-digits-resnet18", "mnist-5k", "resnet18", 1, _FINE_TUNE, 15, 640, 256, size=32,
+                pretrained=_FASHION_RESNET18, next_lr=0.01, panel="5e"),
+        Setting("fashion59-resnet18", "fashion-mnist", "resnet18", 1, _FINE_TUNE, 15, 640, 256, size=32, classes=(5, 6, 7, 8, 9),
+                pretrained=replace(_FASHION_RESNET18, name="fashion04-resnet18", classes=(0, 1, 2, 3, 4)), next_lr=0.01,
+                panel="5d"),
+        _CONV8_SMALL,
+        Setting("fashion-digits-conv8-small", "mnist-5k", "conv8", 0.25, replace(_CONV8_SMALL.recipe, epochs=20, lr=0.01), 15,
+                256, size=32, pretrained=_CONV8_SMALL, next_epochs=10, panel="5f"),
+        _RESNET18_SMALL,
+        replace(_RESNET18_SMALL, name="mnist5k-resnet18-small", dataset="mnist-5k",
+                recipe=replace(_RESNET18_SMALL.recipe, epochs=8)),
+        replace(_CONV8_SMALL, name="mnist5k-conv8-small", dataset="mnist-5k", recipe=replace(_CONV8_SMALL.recipe, epochs=20)),
+        Setting("mnist5k-resnet18-tiny", "mnist-5k", "resnet18", 0.125, replace(_RESNET18_SMALL.recipe, epochs=4), 5, 256, 256,
+                panel="5c"),
+        _DIGITS_0_TO_4_TINY,
+        Setting("digits59-resnet18-tiny", "mnist-5k", "resnet18", 0.125, replace(_RESNET18_SMALL.recipe, epochs=8), 5, 256, 256,
+                classes=(5, 6, 7, 8, 9), pretrained=_DIGITS_0_TO_4_TINY, panel="5e"),
+        Setting("fashion-digits-resnet18-small", "mnist-5k", "resnet18", 0.25, replace(_FINE_TUNE, epochs=15), 15, 256, 256,
+                pretrained=_RESNET18_SMALL, next_lr=0.01, next_epochs=5, panel="5e"),
     )
 }  # fmt: skip
 

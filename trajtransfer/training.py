@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trajtransfer.data import Split
@@ -74,6 +75,46 @@ def train(
     checkpoint `start` gives the numbers of an uninterrupted run. Raises `DivergedError` with the `name` of
     the run when its loss stops being finite, and ``ValueError`` when a batch is larger than the data.
     """
+    model, optimizer = _prepared(model, data, recipe, name)
+    if start is not None:
+        _restore(model, optimizer, start)
+    for epoch in range(start.epoch if start else 0, recipe.epochs):
+        total = torch.zeros((), device=data.labels.device)  # stays on the device: no synchronisation per batch
+        with _drawn(data, seed, epoch) as generator:
+            for part in _iterations(model, optimizer, data, recipe, epoch, generator):
+                total += part
+        loss = float(total) / len(data)
+        if not math.isfinite(loss):
+            raise DivergedError(f"the run {name!r} diverged in epoch {epoch + 1} (loss {loss}); lower lr={recipe.lr}")
+        weights, momentum = (_contiguous(x) for x in (parameters(model), _momentum(model, optimizer)))
+        yield Checkpoint(epoch + 1, weights, buffers(model), momentum, loss)
+
+
+def snapshots(
+    model: nn.Module, data: Split, recipe: Recipe, *, seed: int, name: str, every: int, iterations: int
+) -> list[Params]:
+    """The weights at the start of `train` and after every `every` of its first `iterations` iterations.
+
+    Raises ``ValueError`` when training is shorter than that.
+    """
+    longest = recipe.epochs * math.ceil(len(data) / recipe.batch_size)
+    if not 1 <= every <= iterations <= longest:
+        raise ValueError(f"{name}: needs 1 <= every={every} <= iterations={iterations} <= {longest}, the length of its training")
+    model, optimizer = _prepared(model, data, recipe, name)
+    found, done = [_contiguous(parameters(model))], 0
+    for epoch in range(recipe.epochs):
+        with _drawn(data, seed, epoch) as generator:
+            for _ in _iterations(model, optimizer, data, recipe, epoch, generator):
+                done += 1
+                if done % every == 0:
+                    found.append(_contiguous(parameters(model)))
+                if done == iterations:
+                    return found
+    return found
+
+
+def _prepared(model: nn.Module, data: Split, recipe: Recipe, name: str) -> tuple[nn.Module, torch.optim.SGD]:
+    """A copy of a model in the memory format that convolutions like best, and its optimiser."""
     if recipe.batch_size > len(data):
         raise ValueError(f"{name}: batch_size={recipe.batch_size} is larger than the training set of {len(data)}")
     model = copy.deepcopy(model).train()
@@ -81,26 +122,22 @@ def train(
         if parameter.ndim == 4:  # the memory format that convolutions like best
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
-    if start is not None:
-        _restore(model, optimizer, start)
-    for epoch in range(start.epoch if start else 0, recipe.epochs):
-        with torch.random.fork_rng([data.labels.device] if data.labels.is_cuda else []):
-            torch.manual_seed(_mix(seed, epoch))  # for layers that draw from the global state, such as dropout
-            loss = _epoch(model, optimizer, data, recipe, epoch, torch.Generator().manual_seed(_mix(seed, epoch)))
-        if not math.isfinite(loss):
-            raise DivergedError(f"the run {name!r} diverged in epoch {epoch + 1} (loss {loss}); lower lr={recipe.lr}")
-        weights, momentum = (
-            x.to(memory_format=torch.contiguous_format) for x in (parameters(model), _momentum(model, optimizer))
-        )
-        yield Checkpoint(epoch + 1, weights, buffers(model), momentum, loss)
+    return model, optimizer
 
 
-def _epoch(
+@contextmanager
+def _drawn(data: Split, seed: int, epoch: int) -> Iterator[torch.Generator]:
+    """The generator of an epoch; layers that draw from the global state, such as dropout, find it seeded too."""
+    with torch.random.fork_rng([data.labels.device] if data.labels.is_cuda else []):
+        torch.manual_seed(_mix(seed, epoch))
+        yield torch.Generator().manual_seed(_mix(seed, epoch))
+
+
+def _iterations(
     model: nn.Module, optimizer: torch.optim.SGD, data: Split, recipe: Recipe, epoch: int, generator: torch.Generator
-) -> float:
-    """One pass over the data in random order, the last incomplete batch included; returns the mean loss."""
+) -> Iterator[Tensor]:
+    """One pass over the data in random order, the last incomplete batch included; the summed loss of each batch."""
     batches = torch.randperm(len(data), generator=generator).split(recipe.batch_size)
-    total = torch.zeros((), device=data.labels.device)
     for number, indices in enumerate(batches):
         optimizer.param_groups[0]["lr"] = recipe.learning_rate(epoch * len(batches) + number, len(batches))
         inputs, labels = data.subset(indices).tensors(recipe.augmentation, generator)
@@ -109,8 +146,11 @@ def _epoch(
             loss = F.cross_entropy(model(inputs.to(memory_format=torch.channels_last)), labels)
         loss.backward()
         optimizer.step()
-        total += loss.detach() * len(labels)  # stays on the device: no synchronisation per batch
-    return float(total) / len(data)
+        yield loss.detach() * len(labels)
+
+
+def _contiguous(params: Params) -> Params:
+    return params.to(memory_format=torch.contiguous_format)
 
 
 def _momentum(model: nn.Module, optimizer: torch.optim.SGD) -> Params:

@@ -1,6 +1,6 @@
-"""Naive, Oracle, GMT and FGMT: move a target initialisation along a permuted source trajectory.
+"""Naive, Oracle, Git Re-Basin, GMT and FGMT: move a target initialisation along a permuted source trajectory.
 
-All four yield `Step` t = 1..T with the point ``target + pi_t(source[t] - source[0])`` (section 3.1) and
+All yield `Step` t = 1..T with the point ``target + pi_t(source[t] - source[0])`` (section 3.1) and
 differ in where the permutation comes from. Nothing here knows networks or data: gradients come from a
 function ``gradients(target_point, source_point)`` that returns both on the same mini-batch.
 """
@@ -59,6 +59,27 @@ def oracle(
     `end` is the target really trained from `target`; `generator` draws the order of the groups of units.
     """
     matching = match([(end - target, source[-1] - source[0])], spec, generator=generator)
+    yield from _along(source, target, matching)
+
+
+def rebasin(
+    source: Trajectory,
+    end: Params,
+    target: Params,
+    spec: PermutationSpec,
+    *,
+    generator: torch.Generator | None = None,
+) -> Iterator[Step]:
+    """Baseline: Git Re-Basin of the end points, weight matching of ``source[T]`` to `end` (equation 2).
+
+    It knows the trained target, as Oracle does, and aligns where both arrived instead of how they moved.
+    """
+    matching = match([(end, source[-1])], spec, generator=generator)
+    yield from _along(source, target, matching)
+
+
+def _along(source: Trajectory, target: Params, matching: Matching) -> Iterator[Step]:
+    """All steps under the one permutation of a matching."""
     for t in range(1, len(source)):
         yield Step(t, moved(source, target, t, matching.permutation), matching.permutation, matching)
 
@@ -71,18 +92,19 @@ def gmt(
     *,
     generator: torch.Generator | None = None,
     cache: str = "device",
+    max_sweeps: int = 100,
 ) -> Iterator[Step]:
     """Gradient Matching along Trajectory (Algorithm 1): T(T+1)/2 gradient pairs.
 
     Step s computes all s pairs again, on fresh mini-batches, at points moved by the permutation of step s - 1.
-    `cache` says where gradients wait to be matched, see `Pairs`.
+    `cache` says where gradients wait to be matched, see `Pairs`; `max_sweeps` is that of `match`.
     """
     pi, count = Permutation.identity(spec), 0
     for s in range(1, len(source)):
         pairs = Pairs(spec, cache=cache)
         for t in range(1, s + 1):
             pairs.append(gradients(moved(source, target, t - 1, pi), source[t - 1]))
-        matching, count = match(pairs, spec, generator=generator), count + s
+        matching, count = match(pairs, spec, generator=generator, max_sweeps=max_sweeps), count + s
         pi = matching.permutation
         yield Step(s, moved(source, target, s, pi), pi, matching, count)
 
@@ -95,14 +117,15 @@ def fgmt(
     *,
     generator: torch.Generator | None = None,
     cache: str = "device",
+    max_sweeps: int = 100,
 ) -> Iterator[Step]:
     """Fast Gradient Matching along Trajectory (Algorithm 2): T gradient pairs, earlier ones are cached.
 
-    `cache` says where, see `Pairs`.
+    `cache` says where, see `Pairs`; `max_sweeps` is that of `match`.
     """
     pi, pairs = Permutation.identity(spec), Pairs(spec, cache=cache)
     for t in range(1, len(source)):
         pairs.append(gradients(moved(source, target, t - 1, pi), source[t - 1]))
-        matching = match(pairs, spec, generator=generator)
+        matching = match(pairs, spec, generator=generator, max_sweeps=max_sweeps)
         pi = matching.permutation
         yield Step(t, moved(source, target, t, pi), pi, matching, t)

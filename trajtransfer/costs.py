@@ -1,0 +1,115 @@
+"""What a transfer costs: gradient pairs, seconds of gradients, of sweeps and of assignments (appendix D.3.4)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import torch
+
+from trajtransfer.assignment import prepare
+from trajtransfer.data import sample
+from trajtransfer.experiment import Pair, source_line, specification
+from trajtransfer.networks import initialised, network, task_of
+from trajtransfer.objective import paired_gradients
+from trajtransfer.params import Params, parameters
+from trajtransfer.settings import Setting
+from trajtransfer.training import train
+from trajtransfer.transfer import fgmt, gmt
+
+Row = dict[str, Any]
+
+
+def cost_rows(settings: Sequence[Setting], lengths: Sequence[int], pair: Pair, device: str) -> list[Row]:
+    """`transfer_cost` of GMT and FGMT for each setting at each length T, beside an epoch of training timed just before.
+
+    Everything is measured in this process, one thing after the other.
+    """
+    rows = []
+    for setting in settings:
+        epoch = epoch_seconds(setting, pair[1], device)
+        training = epoch * setting.recipe.epochs
+        for steps in lengths:
+            for method in ("gmt", "fgmt"):
+                row = transfer_cost(replace(setting, steps=steps), method, pair, device)
+                rows.append(row | {"seconds of training": training, "share of training": row["seconds"] / training})
+    return rows
+
+
+def precision_rows(settings: Sequence[Setting], seed: int, device: str) -> list[Row]:
+    """What bfloat16 products do to training: seconds of an epoch and final validation accuracy, with and without."""
+    rows = []
+    for setting in settings:
+        for products, chosen in (("float32", setting), ("bfloat16", setting.with_fast_training())):
+            accuracy = network(chosen, seed, device).history[-1]["accuracy"]
+            seconds = epoch_seconds(chosen, seed, device)
+            rows.append({"network": setting.architecture, "width": setting.width, "products": products,
+                         "seconds of an epoch": seconds, "accuracy": accuracy})  # fmt: skip
+    return rows
+
+
+def rounded(row: Row) -> Row:
+    """A row for reading: seconds and shares with three digits."""
+    return {name: f"{value:.3g}" if isinstance(value, float) else value for name, value in row.items()}
+
+
+def shares(rows: Sequence[Row]) -> list[Row]:
+    """Which part of the time of each transfer went to gradients, to assignments and to the rest."""
+    parts = ("gradients", "assignments", "the rest")
+    about = ("method", "network", "width", "T", "gradient pairs", "sweeps")
+    return [{n: row[n] for n in about} | {p: f"{row[f'seconds of {p}'] / row['seconds']:.0%}" for p in parts} for row in rows]
+
+
+def transfer_cost(setting: Setting, method: str, pair: Pair, device: str) -> Row:
+    """Seconds of one transfer: in total, for gradients, for assignments, and for the rest (products and bookkeeping)."""
+    prepare()
+    source, model = network(setting, pair[0], device), initialised(setting, pair[1], device)
+    spec, batches = (
+        specification(setting, model, device),
+        sample(task_of(setting, device).train, setting.batch_size, torch.Generator().manual_seed(pair[0])),
+    )
+    compute, gradients = paired_gradients(model, batches), 0.0
+
+    def timed(target_point: Params, source_point: Params) -> tuple[Params, Params]:
+        """Both gradients, their time added up."""
+        nonlocal gradients
+        clock = time.perf_counter()
+        found = compute(target_point, source_point)
+        _synchronize(device)
+        gradients += time.perf_counter() - clock
+        return found
+
+    algorithm, order = gmt if method == "gmt" else fgmt, torch.Generator().manual_seed(pair[0])
+    clock = time.perf_counter()
+    steps = list(algorithm(source_line(setting, source), parameters(model), spec, timed, generator=order))
+    _synchronize(device)
+    total = time.perf_counter() - clock
+    matchings = [step.matching for step in steps if step.matching]
+    solver = sum(m.solver_seconds for m in matchings)
+    return {
+        "method": method, "network": setting.architecture, "width": setting.width, "T": setting.steps,
+        "gradient pairs": steps[-1].gradient_pairs, "sweeps": sum(len(m.objective) - 1 for m in matchings),
+        "seconds": total, "seconds of gradients": gradients, "seconds of assignments": solver,
+        "seconds of the rest": total - gradients - solver,
+    }  # fmt: skip
+
+
+def epoch_seconds(setting: Setting, seed: int, device: str) -> float:
+    """Seconds of one epoch of training, from the median of three measurements over at most 100 mini-batches each."""
+    model, data = initialised(setting, seed, device), task_of(setting, device).train
+    part = data.subset(torch.arange(min(len(data), 100 * setting.recipe.batch_size)))
+    seconds = []
+    for _ in range(3):
+        clock = time.perf_counter()
+        list(islice(train(model, part, replace(setting.recipe, warmup_epochs=0), seed=seed, name=setting.name), 1))
+        _synchronize(device)
+        seconds.append(time.perf_counter() - clock)
+    return sorted(seconds)[1] * len(data) / len(part)
+
+
+def _synchronize(device: str) -> None:
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
