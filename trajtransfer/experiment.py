@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from trajtransfer.assignment import prepare
 from trajtransfer.data import sample
@@ -20,6 +19,7 @@ from trajtransfer.networks import Network, network, recorded, task_of
 from trajtransfer.objective import Score, evaluate, paired_gradients, running_statistics
 from trajtransfer.params import Params
 from trajtransfer.permutation import PermutationSpec
+from trajtransfer.progress import progress
 from trajtransfer.settings import Setting
 from trajtransfer.tracing import check_invariance, permutation_spec
 from trajtransfer.trajectory import SCHEDULES, Line
@@ -127,7 +127,7 @@ def follow(
     line = source_line(setting, network(setting, pair[0], device)) if line is None else line
     steps = transfer_steps(setting, method, line, target, device, pair[0], sweeps)
     name = f"{pair[0]}-{pair[1]}"
-    for step, seconds in tqdm(_timed(steps), total=len(line) - 1, desc=f"{method} {name}", leave=False):
+    for step, seconds in progress(_timed(steps), f"{method} {name}", total=len(line) - 1):
         validation, selection = scores(setting, target.model, step.params, device, ["validation", "selection"])
         yield step, {
             "pair": name, "method": method, "t": step.t,

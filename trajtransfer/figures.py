@@ -24,7 +24,10 @@ STYLES: dict[str, dict[str, Any]] = {
     "standard": {"color": "#009E73", "marker": "v", "label": "Standard training"},
 }
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999", "#8C564B", "#7F3C8D")
+PAPER: dict[str, Any] = {"ls": "--", "lw": 1}  # the paper's own curves: thin and dashed, everywhere
 DASHES: dict[str, Any] = {"permuted": "-", "identity": "--", "random": ":"}
+BY_LABEL = {style["label"]: style for style in STYLES.values()}
+matplotlib.rcParams["axes.prop_cycle"] = matplotlib.cycler(color=PALETTE)
 matplotlib.rcParams["figure.constrained_layout.use"] = True  # panels side by side keep their labels apart
 Rows = Sequence[Mapping[str, Any]]
 
@@ -58,15 +61,14 @@ def segments(ax: Axes, rows: Rows) -> None:
 def reported_curves(ax: Axes, panel: Mapping[str, Any]) -> None:
     """The curves of a panel of the paper as it reports them, with its bands where it has them."""
     for number, curve in enumerate(panel["curves"]):
-        names = {style["label"]: style for style in STYLES.values()}
-        style = names.get(curve["label"], {"color": PALETTE[number % len(PALETTE)], "label": curve["label"]})
+        style = BY_LABEL.get(curve["label"], {"color": PALETTE[number % len(PALETTE)], "label": curve["label"]})
         x, mean = curve["x"], np.array(curve["mean"])
-        ax.plot(x, mean, **{**style, "marker": None})
+        ax.plot(x, mean, **{**style, "marker": None}, **PAPER)
         if curve["std"]:
             ax.fill_between(x, mean - curve["std"], mean + curve["std"], color=style["color"], alpha=0.2, lw=0)
     ax.set(xlabel=panel["x"], ylabel=panel["y"])
     ax.set_title(f"the paper: {panel['title']}", fontsize=9)
-    ax.legend(fontsize=6)
+    ax.legend(fontsize=7)
 
 
 def similarity(ax: Axes, rows: Rows) -> None:
@@ -80,7 +82,7 @@ def similarity(ax: Axes, rows: Rows) -> None:
                 iterations, mean, ls=dashes, lw=1.2, color=PALETTE[number % len(PALETTE)], label=name if dashes == "-" else None
             )
     ax.set(xlabel="iteration of training", ylabel="cosine of the updates")
-    ax.legend(fontsize=6)
+    ax.legend(fontsize=7)
 
 
 def layers(ax: Axes, rows: Rows) -> None:
@@ -93,7 +95,7 @@ def layers(ax: Axes, rows: Rows) -> None:
             color, label = PALETTE[number % len(PALETTE)], name if dashes == "-" else None
             ax.plot(np.linspace(0, 1, len(names)), mean, ls=dashes, lw=1.2, marker="o", markersize=3, color=color, label=label)
     ax.set(xlabel="depth of the layer (0: input, 1: output)", ylabel="cosine of the updates")
-    ax.legend(fontsize=6)
+    ax.legend(fontsize=7)
 
 
 def by_disagreement(ax: Axes, rows: Rows, column: str, label: str) -> None:
@@ -106,7 +108,7 @@ def by_disagreement(ax: Axes, rows: Rows, column: str, label: str) -> None:
         scale = 100 if column == "accuracy" else 1
         ax.plot([100 * r["disagreement"] for r in mine], [scale * r[column] for r in mine], ls="", markersize=6, **style)
     ax.set(xlabel="disagreement of members (%)", ylabel=label)
-    ax.legend(fontsize=6)
+    ax.legend(fontsize=7)
 
 
 def gradient_distances(ax: Axes, rows: Rows, fits: Rows) -> None:
@@ -124,7 +126,7 @@ def gradient_distances(ax: Axes, rows: Rows, fits: Rows) -> None:
             line = np.exp(fit["intercept"]) * widths ** fit["slope"]
             ax.plot(widths, line, ls=dashes, lw=1.2, color=color, label=f"{condition}, {order}: slope {fit['slope']:.2f}")
     ax.set(xscale="log", yscale="log", xlabel="width N (hidden units)", ylabel="normalised distance of gradients")
-    ax.legend(fontsize=6)
+    ax.legend(fontsize=7)
 
 
 def plane(ax: Axes, found: Plane, names: Sequence[str], what: str) -> None:
@@ -150,10 +152,10 @@ def scaling(ax: Axes, rows: Rows, x: str) -> None:
             ax.plot([r[x] for r in mine], [r["share of training"] for r in mine], ls=dashes, marker="o", markersize=3,
                     color=PALETTE[number % len(PALETTE)], label=f"{method.upper()}, {other} = {value:g}")  # fmt: skip
     ax.set(xscale="log", yscale="log", xlabel="steps T" if x == "T" else "width", ylabel="seconds / seconds of training")
-    ax.legend(fontsize=6)
+    ax.legend(fontsize=7)
 
 
-def accuracy_curves(ax: Axes, curves: Curves, standard: Mapping[int, float] | None = None) -> None:
+def accuracy_curves(ax: Axes, curves: Curves, standard: Mapping[int, float]) -> None:
     """Accuracy (%) per trajectory step: mean over pairs with a band of one standard deviation (Figure 5).
 
     `curves` maps a method to one curve per pair; `standard` maps numbers of epochs to the
@@ -166,11 +168,11 @@ def accuracy_curves(ax: Axes, curves: Curves, standard: Mapping[int, float] | No
         if len(values) > 1:
             spread = values.std(0, ddof=1)
             ax.fill_between(steps, mean - spread, mean + spread, color=STYLES[method]["color"], alpha=0.2, lw=0)
-    for (epochs, accuracy), dots in zip((standard or {}).items(), ((1, 6), (1, 3), (1, 1.5), (3, 1)), strict=False):
+    for (epochs, accuracy), dots in zip(standard.items(), ((1, 6), (1, 3), (1, 1.5), (3, 1)), strict=False):
         ax.axhline(100 * accuracy, ls=(0, dots), lw=1, color="#555555", label=f"trained, {epochs} epoch{'s' * (epochs > 1)}")
     ax.set(xlabel="trajectory step t", ylabel="validation accuracy (%)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=7)
 
 
 def loss_profiles(ax: Axes, profiles: Mapping[str, Profile]) -> None:
@@ -178,7 +180,7 @@ def loss_profiles(ax: Axes, profiles: Mapping[str, Profile]) -> None:
     for (label, profile), marker in zip(profiles.items(), "osx^", strict=False):
         ax.plot(profile.positions, [s.loss for s in profile.scores], marker=marker, markersize=4, label=label)
     ax.set(xlabel="position on the segment (0: start, 1: end)", ylabel="validation loss (nats)")
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=7)
 
 
 def agreement(ax: Axes, rows: Rows) -> None:
@@ -191,7 +193,7 @@ def agreement(ax: Axes, rows: Rows) -> None:
         ax.plot(steps, identity, ls="--", color=STYLES[method]["color"], label=f"{STYLES[method]['label']}, identity")
     ax.set(xlabel="trajectory step s", ylabel="objective / bound")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=7)
 
 
 def drift(ax: Axes, rows: Rows, title: str) -> None:
@@ -206,19 +208,20 @@ def drift(ax: Axes, rows: Rows, title: str) -> None:
         ax.plot(steps, [row["control"] for row in mine], marker="x", markersize=4, ls="--", lw=1, color=color)
     ax.set(xlabel="step s of the algorithm", ylabel="distance moved at step s", ylim=(0, None), title=title)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=7)
 
 
 def trajectories(ax: Axes, rows: Rows) -> None:
     """Trajectories projected on a plane of weight space; rows hold trajectory, t, u and v (Figure 2)."""
     for name, marker in zip(dict.fromkeys(row["trajectory"] for row in rows), "osx^", strict=False):
         mine = [row for row in rows if row["trajectory"] == name]
-        (line,) = ax.plot([r["u"] for r in mine], [r["v"] for r in mine], marker=marker, markersize=4, label=name)
+        style = BY_LABEL.get(name, {"marker": marker, "label": name})
+        (line,) = ax.plot([r["u"] for r in mine], [r["v"] for r in mine], markersize=4, **style)
         ax.annotate(
             "t = 0", (mine[0]["u"], mine[0]["v"]), xytext=(4, 4), textcoords="offset points", fontsize=7, color=line.get_color()
         )
     ax.set(xlabel="first axis (distance in weight space)", ylabel="second axis (same unit)")
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=7)
 
 
 def network_diagram(ax: Axes, params: Params, order: Sequence[int], title: str) -> None:

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from trajtransfer import models
 from trajtransfer.checkpoints import History, checksum, load, save, write_json
 from trajtransfer.data import Task, load_task
 from trajtransfer.objective import evaluate
 from trajtransfer.params import Params, parameters
+from trajtransfer.progress import progress
 from trajtransfer.settings import Setting
 from trajtransfer.training import Checkpoint, Recipe, train
 
@@ -152,7 +152,7 @@ def _trained(
     )
     run = train(model, data.train, recipe, seed=seed, name=folder.name, start=checkpoint)
     clock = time.perf_counter()
-    for checkpoint in tqdm(run, desc=f"training {folder.name}", total=recipe.epochs, initial=len(history), leave=False):
+    for checkpoint in progress(run, f"training {folder.name}", total=recipe.epochs, initial=len(history)):
         seconds = time.perf_counter() - clock
         at = checkpoint.params | checkpoint.buffers
         accuracy, fit = (evaluate(model, at, split).accuracy for split in (data.validation, fitted))

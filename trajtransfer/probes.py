@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,17 +14,18 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from trajtransfer import models
-from trajtransfer.data import sample
+from trajtransfer.data import Split, sample
 from trajtransfer.experiment import Pair, source_line
 from trajtransfer.landscape import Profile
 from trajtransfer.networks import network, task, task_of
-from trajtransfer.objective import gradient
-from trajtransfer.params import Params
+from trajtransfer.objective import evaluate, gradient, paired_gradients
+from trajtransfer.params import Params, parameters
 from trajtransfer.permutation import Permutation, PermutationSpec
 from trajtransfer.settings import Setting
 from trajtransfer.tracing import permutation_spec
 from trajtransfer.training import train
-from trajtransfer.transfer import Step, moved
+from trajtransfer.trajectory import Line, uniform
+from trajtransfer.transfer import Step, fgmt, moved
 
 Row = dict[str, Any]
 
@@ -102,13 +103,39 @@ def output_changes(model: nn.Module, params: Params, spec: PermutationSpec, inpu
     return rows
 
 
-def pocket_network(setting: Setting, hidden: int, seed: int) -> tuple[Params, PermutationSpec]:
-    """A trained perceptron small enough to draw: grey images averaged to 2x2 pixels, `hidden` units, three classes."""
-    train_split = task(setting.dataset, (0, 1, 2), None, "cpu").train
-    images = F.adaptive_avg_pool2d(train_split.images.float().mean(1, keepdim=True), 2).round().to(torch.uint8)
-    grey = replace(
-        train_split, pool=images, order=torch.arange(len(images)), mean=torch.full((1, 1, 1), 0.5), std=torch.ones(1, 1, 1)
-    )
-    model = models.build("mlp", (1, 2, 2), 3, hidden, seed)
-    run = train(model, grey, replace(setting.recipe, epochs=5), seed=seed, name="pocket network")
-    return list(run)[-1].params, permutation_spec(model, grey.tensors()[0][:2])
+class Pocket(NamedTuple):
+    """A perceptron small enough to draw: its weights, who each hidden unit is, and its accuracy."""
+
+    params: Params
+    units: list[int]
+    accuracy: float
+
+
+def pocket_transfer(
+    setting: Setting, pair: Pair, *, hidden: int, epochs: int, steps: int
+) -> tuple[Permutation, dict[str, Pocket]]:
+    """FGMT between two perceptrons with `hidden` units, on grey images of three classes averaged to 2x2 pixels.
+
+    Returns the permutation, and by name the source before and after its training of `epochs` and the target before and
+    after the transfer in `steps` steps; ``units`` of the target are those of the source whose movement they are given.
+    """
+    data = _pocket_data(setting)
+    models_ = [models.build("mlp", (1, 2, 2), 3, hidden, seed) for seed in pair]
+    starts, recipe = [parameters(model) for model in models_], replace(setting.recipe, epochs=epochs)
+    *_, trained = train(models_[0], data, recipe, seed=pair[0], name="pocket network")
+    spec = permutation_spec(models_[0], data.tensors()[0][:2])
+    batches = sample(data, setting.batch_size, torch.Generator().manual_seed(pair[0]))
+    line = Line(starts[0], trained.params, uniform(steps))
+    *_, last = fgmt(line, starts[1], spec, paired_gradients(models_[0], batches))
+    same, given = list(range(hidden)), last.permutation.indices["hidden"].tolist()
+    points = {"source, untrained": (starts[0], same), "source, trained": (trained.params, same)}
+    points |= {"target, untrained": (starts[1], given), "target, transferred": (last.params, given)}
+    networks = {n: Pocket(x, units, evaluate(models_[0], x, data).accuracy) for n, (x, units) in points.items()}
+    return last.permutation, networks
+
+
+def _pocket_data(setting: Setting) -> Split:
+    split = task(setting.dataset, (0, 1, 2), None, "cpu").train
+    images = F.adaptive_avg_pool2d(split.images.float().mean(1, keepdim=True), 2).round().to(torch.uint8)
+    flat = {"mean": torch.full((1, 1, 1), 0.5), "std": torch.ones(1, 1, 1)}
+    return replace(split, pool=images, order=torch.arange(len(images)), **flat)

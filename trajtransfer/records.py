@@ -68,7 +68,9 @@ class Record:
             "profile": os.environ.get("TRAJTRANSFER_PROFILE", "none"),
             "parameters": self.parameters,
             "data": self.data,
-            "device": torch.cuda.get_device_name() if "cuda" in self.device else f"{self.device} ({os.cpu_count()} cores)",
+            "device": torch.cuda.get_device_name()
+            if "cuda" in self.device
+            else f"{self.device} ({torch.get_num_threads()} of {os.cpu_count()} cores)",
             "versions": {"python": platform.python_version()}
             | {p: version(p) for p in ("trajtransfer", "torch", "torchvision", "scipy", "numpy")},
             "seconds": self.seconds,

