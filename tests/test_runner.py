@@ -235,9 +235,9 @@ def test_what_was_made_of_something_else_is_not_kept(short, monkeypatch, capsys)
 
 def test_a_run_has_its_own_title_and_note():
     text = "# A title\n\nSome words, # not a title."
-    assert runner.opening(text, {}) == text
-    assert runner.opening(text, {"title": r"Another \1"}) == text.replace("A title", r"Another \1")
-    assert runner.opening(text, {"note": "As it turned out."}) == text + "\n\nAs it turned out."
+    assert runner._opening(text, {}) == text
+    assert runner._opening(text, {"title": r"Another \1"}) == text.replace("A title", r"Another \1")
+    assert runner._opening(text, {"note": "As it turned out."}) == text + "\n\nAs it turned out."
 
 
 def test_labels_follow_the_name_of_the_run():

@@ -11,8 +11,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import yaml
 
+from trajtransfer import chapters, runner
 from trajtransfer.claims import claims_page, runs_page
 from trajtransfer.records import markdown_table
 from trajtransfer.runner import RunError
@@ -35,6 +37,7 @@ def build(root: Path, results: Path) -> Path:
     shutil.copytree(root / "book", source / "book", ignore=shutil.ignore_patterns("published"))
     shutil.copytree(results, source / RESULTS, ignore=shutil.ignore_patterns(".*"))
     write_generated_pages(root, source / RESULTS, runs)
+    _write_chapters(root, source / RESULTS)
     shutil.copy(root / "_config.yml", source)
     toc = _toc(root, runs)
     (source / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
@@ -49,7 +52,7 @@ def build(root: Path, results: Path) -> Path:
 
 def write_generated_pages(root: Path, folder: Path, runs: list[str]) -> None:
     """``claims.md``, ``runs.md``, ``origin.md``, ``where.md`` and ``settings.md`` in `folder`, for prose pages to include."""
-    records: dict[str, dict[str, Any]] = {name: json.loads((folder / f"{name}.json").read_text()) for name in runs}
+    records = _records(folder, runs)
     claims = yaml.safe_load((root / "book" / "claims.yml").read_text())
     origin = json.loads((folder / "profile.json").read_text())
     devices = sorted({r["provenance"]["device"] for r in records.values()})
@@ -67,6 +70,20 @@ def write_generated_pages(root: Path, folder: Path, runs: list[str]) -> None:
     }
     for name, text in pages.items():
         (folder / name).write_text(text)
+
+
+def _write_chapters(root: Path, folder: Path) -> None:
+    """Every executed notebook in `folder` as the `chapter` that it becomes."""
+    profile = json.loads((folder / "profile.json").read_text())
+    entries = {entry["name"]: entry for entry in runner.listing_of(root, profile["profile"])["runs"]}
+    records, claims = _records(folder, profile["runs"]), yaml.safe_load((root / "book" / "claims.yml").read_text())
+    for name in profile["runs"]:
+        path = folder / f"{name}.ipynb"
+        nbformat.write(chapters.chapter(root, path, entries[name], claims, records), path)
+
+
+def _records(folder: Path, runs: list[str]) -> dict[str, dict[str, Any]]:
+    return {name: json.loads((folder / f"{name}.json").read_text()) for name in runs}
 
 
 def _where(items: list[dict[str, Any]], runs: list[str]) -> str:

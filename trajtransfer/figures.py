@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.rcsetup import cycler
 from matplotlib.ticker import MaxNLocator
 
 from trajtransfer.landscape import Plane, Profile
@@ -27,7 +28,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 PAPER: dict[str, Any] = {"ls": "--", "lw": 1}  # the paper's own curves: thin and dashed, everywhere
 DASHES: dict[str, Any] = {"permuted": "-", "identity": "--", "random": ":"}
 BY_LABEL = {style["label"]: style for style in STYLES.values()}
-matplotlib.rcParams["axes.prop_cycle"] = matplotlib.cycler(color=PALETTE)
+matplotlib.rcParams["axes.prop_cycle"] = cycler(color=PALETTE)
 matplotlib.rcParams["figure.constrained_layout.use"] = True  # panels side by side keep their labels apart
 Rows = Sequence[Mapping[str, Any]]
 

@@ -18,6 +18,7 @@ import nbformat
 import papermill
 import yaml
 from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
@@ -104,7 +105,7 @@ def run(
 ) -> Path:
     """Execute a notebook into ``output/NAME.ipynb`` with its record (JSON, CSV) beside it.
 
-    `head` may have another ``title``, and a ``note`` on this run that is put below the opening words. Everything is made in
+    `head`, such as the entry of a profile, may have another ``title``, and a ``note`` for the opening words. All is made in
     a temporary folder and moved when complete: a failed or interrupted run leaves earlier results as they were.
     `origin`, kept in the metadata, says what it was made of. Raises `RunError` for bad input and for an error inside the
     notebook.
@@ -147,7 +148,7 @@ def _execute(root: Path, path: Path, executed: Path, values: dict[str, Any], pro
 
 
 def _tidy(executed: Path, notebook: str, name: str, head: Mapping[str, str], origin: str) -> None:
-    """Drop timestamps, and let labels of the notebook carry the name of this run so that pages can share a book."""
+    """Drop timestamps, and let the notebook carry the name of this run so that pages can share a book."""
     content = nbformat.read(executed, as_version=4)
     content.metadata["papermill"] = {"parameters": content.metadata["papermill"]["parameters"]}
     content.metadata.get("language_info", {}).pop("version", None)
@@ -157,17 +158,23 @@ def _tidy(executed: Path, notebook: str, name: str, head: Mapping[str, str], ori
         cell.id = f"cell-{number}"
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
+    label(content, notebook, name, head)
+    nbformat.write(content, executed)
+
+
+def label(content: NotebookNode, notebook: str, name: str, head: Mapping[str, str]) -> None:
+    """Give the labels of a notebook the name of a run, and its opening words the title and the note of `head`."""
+    for cell in content.cells:
         if figure := cell.metadata.get("mystnb", {}).get("figure"):
             figure["name"] = figure["name"].replace(notebook, name, 1)
             figure["caption"] = _relabel(figure["caption"], notebook, name)
         if cell.cell_type == "markdown":
             cell.source = _relabel(cell.source, notebook, name)
-    content.cells[0].source = opening(content.cells[0].source, head)
-    nbformat.write(content, executed)
+    content.cells[0].source = _opening(content.cells[0].source, head)
 
 
-def opening(text: str, head: Mapping[str, str]) -> str:
-    """The first cell of an executed notebook: under its own title, with the note on this run at the end."""
+def _opening(text: str, head: Mapping[str, str]) -> str:
+    """The first cell under the title of a run, with the note on it at the end."""
     text = re.sub(r"^# .*", lambda own: f"# {head['title']}" if "title" in head else own[0], text)
     return f"{text}\n\n{head['note']}" if "note" in head else text
 
@@ -185,7 +192,7 @@ def reproduce(root: Path, profile: str, output: Path, device: str | None, only: 
     that were made of the same code, notebook and parameters. A complete profile is run anew. With names
     in `only`, these runs are made anew and the others stay as they are. Results of runs that the profile lacks are removed.
     """
-    listing = _listing(root, profile)
+    listing = listing_of(root, profile)
     names = [entry["name"] for entry in listing["runs"]]
     if unknown := sorted(set(only) - set(names)):
         raise RunError(f"the profile {profile} has no run {', '.join(unknown)}; it has: {', '.join(names)}")
@@ -201,8 +208,8 @@ def reproduce(root: Path, profile: str, output: Path, device: str | None, only: 
         kept = entry["name"] not in only if only else interrupted and _origin_of(output / f"{entry['name']}.ipynb") == origin
         print(f"[{number}/{len(names)}] {entry['name']}{' (kept)' if kept else ''}", flush=True)
         if not kept:
-            given, head = entry["parameters"] | override, {key: entry[key] for key in ("title", "note") if key in entry}
-            run(root, entry["notebook"], given, output, name=entry["name"], profile=profile, head=head, origin=origin)
+            given = entry["parameters"] | override
+            run(root, entry["notebook"], given, output, name=entry["name"], profile=profile, head=entry, origin=origin)
     for file in _files_of_other_runs(output, names):
         file.unlink()
     made = [name for name in names if (output / f"{name}.ipynb").exists()]
@@ -210,7 +217,8 @@ def reproduce(root: Path, profile: str, output: Path, device: str | None, only: 
     return output
 
 
-def _listing(root: Path, profile: str) -> dict[str, Any]:
+def listing_of(root: Path, profile: str) -> dict[str, Any]:
+    """The runs of a profile with their notebooks and parameters. Raises `RunError` for an unknown one."""
     known = sorted(p.stem for p in (root / "notebooks" / "profiles").glob("*.yaml"))
     if profile not in known:
         raise RunError(f"unknown profile {profile!r}; known: {', '.join(known)}")

@@ -1,0 +1,81 @@
+"""A chapter of the book: the words of its notebook, the outputs of an executed copy, what the claims make of its record.
+
+Prose can so be mended without running anything; code cannot, and a chapter whose code has changed is refused.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
+
+from trajtransfer.claims import checks_table, verdict
+from trajtransfer.runner import RunError, label
+
+FOOT = "## Data and provenance"
+Claims = Sequence[Mapping[str, Any]]
+Records = Mapping[str, Mapping[str, Any]]
+
+
+def chapter(root: Path, executed: Path, entry: Mapping[str, Any], claims: Claims, records: Records) -> NotebookNode:
+    """The page of a run: `entry` is its entry in the profile, `executed` its copy with outputs.
+
+    Raises `RunError` when the code of the notebook is not the one that was run.
+    """
+    page = nbformat.read(root / "notebooks" / f"{entry['notebook']}.ipynb", as_version=4)
+    label(page, entry["notebook"], entry["name"], entry)
+    _take_outputs(page, nbformat.read(executed, as_version=4), entry["name"])
+    mine = [claim for claim in claims if any(check["record"] == entry["name"] for check in claim["checks"])]
+    foot = next(number for number, cell in enumerate(page.cells) if cell.source.startswith(FOOT))
+    page.cells[foot].source += "\n\n" + _again(entry, records[entry["name"]])
+    if mine:
+        page.cells.insert(foot, new_markdown_cell(_found(mine, entry["name"], records)))
+        page.cells.insert(1, new_markdown_cell(_claimed(mine)))
+    for number, cell in enumerate(page.cells):
+        cell.id = f"cell-{number}"
+    return page
+
+
+def _take_outputs(page: NotebookNode, executed: NotebookNode, name: str) -> None:
+    """Put executed code in the place of the notebook's own, with what papermill injected after the parameters."""
+    done = [cell for cell in executed.cells if cell.cell_type == "code"]
+    injected = [cell for cell in done if "injected-parameters" in cell.metadata.get("tags", [])]
+    own = [cell for cell in page.cells if cell.cell_type == "code"]
+    kept = [cell for cell in done if cell not in injected]
+    if [cell.source for cell in own] != [cell.source for cell in kept]:
+        raise RunError(f"the code of {name} has changed since it was run; run it again: trajtransfer reproduce --only {name}")
+    for cell, run in zip(own, kept, strict=True):
+        cell.outputs, cell.execution_count = deepcopy(run.outputs), run.execution_count
+    parameters = page.cells.index(own[[cell.metadata.get("tags") for cell in own].index(["parameters"])])
+    page.cells[parameters + 1 : parameters + 1] = injected
+
+
+def _claimed(claims: Claims) -> str:
+    lines = [f"- [{claim['id']}](../claims.md) ({claim['where']}): {claim['claim']}" for claim in claims]
+    return "\n".join([":::{admonition} What the paper claims", *lines, ":::"])
+
+
+def _found(claims: Claims, name: str, records: Records) -> str:
+    """The verdicts on the claims to which a run contributes, and its own checks."""
+    lines = [f"- [{claim['id']}](../claims.md) {verdict(claim, records)}: {claim['claim']}" for claim in claims]
+    own = [{**claim, "checks": [check for check in claim["checks"] if check["record"] == name]} for claim in claims]
+    table = checks_table(own, records)
+    words = "A claim holds when all of its checks do, those of other chapters included. The checks made here:"
+    return "\n".join(["## What we found", "", *lines, "", words, "", table])
+
+
+def _again(entry: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """The command that runs a page again, and what it cost here."""
+    given = [f"-p {shlex.quote(f'{name}={value}')}" for name, value in entry["parameters"].items()]
+    origin = record["provenance"]
+    seconds = f"{sum(origin['seconds'].values()):.0f} s on {origin['device']}"
+    return "\n".join([
+        f"To run this page again, with any [parameter](../parameters.md) changed (here it took {seconds}; networks that are there are not trained again):",
+        "", "```bash", " \\\n  ".join([f"trajtransfer run {entry['notebook']}", *given]), "```",
+    ])  # fmt: skip
