@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from trajtransfer import networks
+from trajtransfer import book, networks
 
 settings.register_profile("noisy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.load_profile("noisy machine")
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def html(tmp_path_factory) -> Path:
+    """The book of the published results, built in a copy of what git tracks: no data, no cached networks."""
+    root = tmp_path_factory.mktemp("book")
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, root)
+    for folder in ("book", "notebooks"):
+        shutil.copytree(ROOT / folder, root / folder)
+    return book.build(root, root / "book" / "published").parent
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,16 +16,6 @@ from trajtransfer import book
 from trajtransfer.runner import RunError
 
 PUBLISHED = ROOT / "book" / "published"
-
-
-@pytest.fixture(scope="module")
-def html(tmp_path_factory) -> Path:
-    """The book of the published results, built in a copy of what git tracks: no data, no cached networks."""
-    root = tmp_path_factory.mktemp("book")
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy(ROOT / name, root)
-    shutil.copytree(ROOT / "book", root / "book")
-    return book.build(root, root / "book" / "published").parent
 
 
 def pages(html: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,12 +16,15 @@ import nbformat
 import yaml
 
 from trajtransfer import chapters, runner
-from trajtransfer.claims import claims_page, runs_page
+from trajtransfer.claims import claims_page, runs_page, summary
 from trajtransfer.records import markdown_table
 from trajtransfer.runner import RunError
 from trajtransfer.settings import SETTINGS
 
 RESULTS = "book/published/"
+# Scripts for live code, which nothing here uses: jupyter-book puts them in twice, and browsers refuse the second.
+THEBE = re.compile(r'\s*<script[^>]*(src="[^"]*sphinx-thebe[^"]*">|>const THEBE_JS_URL).*?</script>')
+LANDING = "permutation_symmetry-transferred"  # the figure that shows the method on the first page
 
 
 def build(root: Path, results: Path) -> Path:
@@ -38,6 +42,7 @@ def build(root: Path, results: Path) -> Path:
     shutil.copytree(results, source / RESULTS, ignore=shutil.ignore_patterns(".*"))
     write_generated_pages(root, source / RESULTS, runs)
     _write_chapters(root, source / RESULTS)
+    shutil.copytree(Path(__file__).parent, source / "book" / "code", ignore=shutil.ignore_patterns("*[!y]", "__*"))
     shutil.copy(root / "_config.yml", source)
     toc = _toc(root, runs)
     (source / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
@@ -51,7 +56,7 @@ def build(root: Path, results: Path) -> Path:
 
 
 def write_generated_pages(root: Path, folder: Path, runs: list[str]) -> None:
-    """``claims.md``, ``runs.md``, ``origin.md``, ``where.md`` and ``settings.md`` in `folder`, for prose pages to include."""
+    """The tables and sentences in `folder` that prose pages include: everything that is known from records and settings."""
     records = _records(folder, runs)
     claims = yaml.safe_load((root / "book" / "claims.yml").read_text())
     origin = json.loads((folder / "profile.json").read_text())
@@ -66,10 +71,22 @@ def write_generated_pages(root: Path, folder: Path, runs: list[str]) -> None:
         "claims.md": claims_page(claims, records),
         "runs.md": runs_page(records),
         "origin.md": sentence,
+        "summary.md": summary(claims, records),
+        "parameters.md": _parameters(root),
         "where.md": _where(yaml.safe_load((root / "book" / "where.yml").read_text()), runs),
     }
     for name, text in pages.items():
         (folder / name).write_text(text)
+
+
+def _parameters(root: Path) -> str:
+    """Every parameter of every notebook."""
+    parts = []
+    for path in runner.notebooks(root):
+        known = runner.parameters(path).values()
+        rows = [{"parameter": f"`{p.name}`", "type": p.type, "default": f"`{p.default!r}`", "meaning": p.help} for p in known]
+        parts.append(f"## {path.stem}\n\n{markdown_table(rows)}\n")
+    return "\n".join(parts)
 
 
 def _write_chapters(root: Path, folder: Path) -> None:
@@ -79,7 +96,10 @@ def _write_chapters(root: Path, folder: Path) -> None:
     records, claims = _records(folder, profile["runs"]), yaml.safe_load((root / "book" / "claims.yml").read_text())
     for name in profile["runs"]:
         path = folder / f"{name}.ipynb"
-        nbformat.write(chapters.chapter(root, path, entries[name], claims, records), path)
+        page = chapters.chapter(root, path, entries[name], claims, records)
+        nbformat.write(page, path)
+        if name == LANDING.partition("-")[0]:
+            (folder / f"{LANDING}.png").write_bytes(chapters.picture(page, LANDING))
 
 
 def _records(folder: Path, runs: list[str]) -> dict[str, dict[str, Any]]:
@@ -97,13 +117,18 @@ def _where(items: list[dict[str, Any]], runs: list[str]) -> str:
 def _toc(root: Path, runs: list[str]) -> dict[str, Any]:
     """The table of contents with the runs of these results in place of the published ones, each in the part of its kin."""
     toc: dict[str, Any] = yaml.safe_load((root / "_toc.yml").read_text())
-    parts = [part for part in toc["parts"] if part["chapters"][0]["file"].startswith(RESULTS)]
+    parts = [part for part in toc["parts"] if any(_is_run(chapter) for chapter in part["chapters"])]
     published = [[chapter["file"].removeprefix(RESULTS) for chapter in part["chapters"]] for part in parts]
     homes = {run: max(range(len(parts)), key=lambda i: max(_kinship(run, name) for name in published[i])) for run in runs}
     for number, part in enumerate(parts):
-        part["chapters"] = [{"file": RESULTS + run} for run in runs if homes[run] == number]
+        prose = [chapter for chapter in part["chapters"] if not _is_run(chapter)]
+        part["chapters"] = prose + [{"file": RESULTS + run} for run in runs if homes[run] == number]
     toc["parts"] = [part for part in toc["parts"] if part["chapters"]]
     return toc
+
+
+def _is_run(chapter: dict[str, str]) -> bool:
+    return chapter["file"].startswith(RESULTS)
 
 
 def _kinship(a: str, b: str) -> int:
@@ -132,3 +157,5 @@ def _render(root: Path, source: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RunError(f"the book was not built:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+    for page in (root / "_build" / "html").rglob("*.html"):
+        page.write_text(THEBE.sub("", page.read_text()))

@@ -5,6 +5,7 @@ Prose can so be mended without running anything; code cannot, and a chapter whos
 
 from __future__ import annotations
 
+import base64
 import shlex
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -42,6 +43,13 @@ def chapter(root: Path, executed: Path, entry: Mapping[str, Any], claims: Claims
     return page
 
 
+def picture(page: NotebookNode, name: str) -> bytes:
+    """The figure of a page with this label, as PNG."""
+    (cell,) = [c for c in page.cells if c.metadata.get("mystnb", {}).get("figure", {}).get("name") == name]
+    (data,) = [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
+    return base64.b64decode(data)
+
+
 def _take_outputs(page: NotebookNode, executed: NotebookNode, name: str) -> None:
     """Put executed code in the place of the notebook's own, with what papermill injected after the parameters."""
     done = [cell for cell in executed.cells if cell.cell_type == "code"]
@@ -74,8 +82,6 @@ def _again(entry: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     """The command that runs a page again, and what it cost here."""
     given = [f"-p {shlex.quote(f'{name}={value}')}" for name, value in entry["parameters"].items()]
     origin = record["provenance"]
-    seconds = f"{sum(origin['seconds'].values()):.0f} s on {origin['device']}"
-    return "\n".join([
-        f"To run this page again, with any [parameter](../parameters.md) changed (here it took {seconds}; networks that are there are not trained again):",
-        "", "```bash", " \\\n  ".join([f"trajtransfer run {entry['notebook']}", *given]), "```",
-    ])  # fmt: skip
+    cost = f"{sum(origin['seconds'].values()):.0f} s on {origin['device']}; networks that are there are not trained again"
+    words = f"To run this page again, with any [parameter](../parameters.md) changed (here it took {cost}):"
+    return "\n".join([words, "", "```bash", " \\\n  ".join([f"trajtransfer run {entry['notebook']}", *given]), "```"])

@@ -36,6 +36,18 @@ def claims_page(claims: Sequence[Mapping[str, Any]], records: Mapping[str, Mappi
     return f"{markdown_table(summary)}\n\n## The checks behind the verdicts\n\n{checks_table(claims, records)}\n"
 
 
+def summary(claims: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> str:
+    """One sentence: how many claims hold, fail and stay open, and which."""
+    sorts: dict[str, list[str]] = {"hold": [], "fail": [], "are not decided": []}
+    for claim in claims:
+        words = verdict(claim, records)
+        sorts["are not decided" if words.startswith("not") else "hold" if words.startswith("holds") else "fail"].append(
+            claim["id"]
+        )
+    parts = [f"**{len(ids)} {what}** ({', '.join(ids)})" for what, ids in sorts.items() if ids]
+    return f"Of the paper's {len(claims)} claims, " + ", ".join(parts) + ".\n"
+
+
 def checks_table(claims: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> str:
     """The checks of claims that were run: the paper's value, ours, the criterion, and whether it is met."""
     return markdown_table([

@@ -30,7 +30,7 @@ def gradient_distances(split: Split, widths: Sequence[int], draws: int, *, sampl
 
     The networks are Linear-ReLU-Linear without biases and one output; the loss is the squared error to +1 for the
     upper half of the classes and -1 for the lower one, averaged over `samples` images. The distance is
-    ``||a - b|| / sqrt(||a|| ||b||)`` (section 3.2), after matching, and with the identity and a random permutation.
+    ``||a - b|| / sqrt(||a|| ||b||)`` (:eq:`theorem-distance`), after matching, and with the identity and a random permutation.
     """
     images, classes = split.subset(torch.arange(min(samples, len(split)))).tensors()
     inputs, signs = images.flatten(1), (2 * (classes > classes.max() // 2) - 1).float()

@@ -42,7 +42,8 @@ def match(
     tolerance: float = 1e-7,
     generator: torch.Generator | None = None,
 ) -> Matching:
-    """Find the permutation that makes the source side of each pair agree with its target side.
+    """Find the permutation that makes the source side of each pair agree with its target side, as :eq:`gradient_matching-problem`
+    asks for gradients.
 
     `pairs` holds (target side, source side); buffers among them are ignored. A `Pairs` that grows between calls
     keeps what it has computed. Sweeps visit the groups of units in the order of `spec`, or in an order drawn from

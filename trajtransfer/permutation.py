@@ -107,7 +107,7 @@ class PermutationSpec:
 
 @dataclass(frozen=True)
 class Permutation:
-    """An element of the group: unit i of ``pi(x)`` is unit ``pi.indices[g][i]`` of ``x``.
+    """An element of the group (:eq:`permutation_symmetry-action`): unit i of ``pi(x)`` is unit ``pi.indices[g][i]`` of ``x``.
 
     ``(pi @ rho)(x) == pi(rho(x))``, and ``pi.inverse()`` undoes ``pi``. Acts on `Params` holding any subset
     of the tensors of its specification, parameters and buffers alike; an unknown name raises ``ValueError``.

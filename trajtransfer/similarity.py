@@ -28,10 +28,10 @@ def similarity(
 ) -> tuple[list[Row], list[Row]]:
     """Cosines of source and target updates over `every` iterations each, as rows per iteration and rows per layer.
 
-    One permutation per pair solves equation 4 over all updates, ``min sum_t ||pi(d1_t) - d2_t||^2``; the identity and a
-    random permutation are the controls. The cosine of a layer is that of all its updates taken together. Where the training
-    of a setting is shorter than `iterations`, it is lengthened. With `same_batches` all runs see the same mini-batches in
-    the same order; else each draws its own.
+    One permutation per pair, the best one for :eq:`assumption_p-assumption`, solves equation 4 over all updates,
+    ``min sum_t ||pi(d1_t) - d2_t||^2``; the identity and a random permutation are the controls. The cosine of a layer is
+    that of all its updates taken together. Where the training of a setting is shorter than `iterations`, it is lengthened.
+    With `same_batches` all runs see the same mini-batches in the same order; else each draws its own.
     """
     steps, layers = [], []
     for setting in progress(settings, "updates"):

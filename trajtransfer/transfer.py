@@ -35,7 +35,7 @@ class Step(NamedTuple):
 
 
 def moved(source: Trajectory, target: Params, t: int, pi: Permutation) -> Params:
-    """``target + pi(source[t] - source[0])``: the transferred point at step t under `pi`."""
+    """``target + pi(source[t] - source[0])``: the transferred point at step t under `pi` (:eq:`transferred-trajectory`)."""
     return target + pi(source[t] - source[0])
 
 
@@ -94,7 +94,7 @@ def gmt(
     cache: str = "device",
     max_sweeps: int = 100,
 ) -> Iterator[Step]:
-    """Gradient Matching along Trajectory (Algorithm 1): T(T+1)/2 gradient pairs.
+    """Gradient Matching along Trajectory (Algorithm 1, :eq:`gradient_matching-problem`): T(T+1)/2 gradient pairs.
 
     Step s computes all s pairs again, on fresh mini-batches, at points moved by the permutation of step s - 1.
     `cache` says where gradients wait to be matched, see `Pairs`; `max_sweeps` is that of `match`.
@@ -119,9 +119,9 @@ def fgmt(
     cache: str = "device",
     max_sweeps: int = 100,
 ) -> Iterator[Step]:
-    """Fast Gradient Matching along Trajectory (Algorithm 2): T gradient pairs, earlier ones are cached.
+    """Fast Gradient Matching along Trajectory (Algorithm 2, :eq:`gradient_matching-problem`): T gradient pairs.
 
-    `cache` says where, see `Pairs`; `max_sweeps` is that of `match`.
+    Earlier pairs are kept; `cache` says where, see `Pairs`; `max_sweeps` is that of `match`.
     """
     pi, pairs = Permutation.identity(spec), Pairs(spec, cache=cache)
     for t in range(1, len(source)):

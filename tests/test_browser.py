@@ -1,0 +1,138 @@
+"""The published book in a real browser: Debian's chromium, driven by playwright over a local server and from disk.
+
+Skipped, with the reason in pytest's summary, where no browser is installed.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path: apt install chromium to check the book in it")
+SERIOUS = {"serious", "critical"}
+PHONE, DESK = {"width": 375, "height": 800}, {"width": 1300, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def address(html) -> Iterator[str]:
+    """The book behind a server of this machine, as readers get it."""
+    handler = functools.partial(Quiet, directory=str(html))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def opened(browser: Browser, where: str, theme: str = "light", size: dict[str, int] = DESK) -> Iterator[tuple[Page, list[str]]]:
+    """A page after loading, with what it complained about: console errors, failures and requests to anywhere else."""
+    context = browser.new_context(viewport=size, color_scheme=theme)
+    page, complaints = context.new_page(), []
+    origin = where[: where.index("/", 8)] if where.startswith("http") else "file:"
+    page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda r: r.url.startswith((origin, "data:", "blob:")) or complaints.append(f"remote: {r.url}"))
+    page.on("response", lambda r: r.status < 400 or complaints.append(f"{r.status}: {r.url}"))
+    page.goto(where, wait_until="load")
+    page.wait_for_function("!document.querySelector('.math') || document.querySelector('mjx-container')")
+    yield page, complaints
+    context.close()
+
+
+def names(html: Path) -> list[str]:
+    return [str(path.relative_to(html)) for path in sorted(html.rglob("book/**/*.html"))]
+
+
+def violations(page: Page) -> list[tuple[str, str]]:
+    found = Axe().run(page).response["violations"]
+    return [(v["id"], v["nodes"][0]["html"][:120]) for v in found if v["impact"] in SERIOUS]
+
+
+def test_every_page_is_clean_typeset_described_and_accessible(browser, address, html):
+    troubles = {}
+    for name in names(html):
+        with opened(browser, f"{address}/{name}") as (page, complaints):
+            formulas, set_, broken = (
+                page.locator(what).count() for what in (".math", ".math mjx-container", "mjx-merror, [data-mjx-error]")
+            )
+            images = page.evaluate("[...document.images].filter(i => !i.alt || !i.naturalWidth).map(i => i.src)")
+            bad = [*complaints, *violations(page), *images, *([(formulas, set_, broken)] if formulas != set_ or broken else [])]
+        if bad:
+            troubles[name] = bad
+    assert not troubles
+
+
+def test_pages_fit_a_phone_in_the_dark(browser, address, html):
+    troubles = {}
+    for name in names(html):
+        with opened(browser, f"{address}/{name}", "dark", PHONE) as (page, _):
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            contrast = [v for v in violations(page) if v[0] == "color-contrast"]
+        if wide > PHONE["width"] or contrast:
+            troubles[name] = wide, contrast
+    assert not troubles
+
+
+def test_search_finds_a_term(browser, address):
+    with opened(browser, f"{address}/search.html?q=permutation") as (page, complaints):
+        page.wait_for_selector("#search-results li a")
+        assert page.locator("#search-results li").count() >= 5 and not complaints
+
+
+def test_the_theme_can_be_switched(browser, address):
+    with opened(browser, f"{address}/book/introduction.html") as (page, complaints):
+        seen = []
+        for _ in range(3):
+            seen.append(page.evaluate("document.documentElement.dataset.theme"))
+            page.locator("button.theme-switch-button").first.click()
+        assert {"light", "dark"} <= set(seen) and not complaints
+
+
+def test_the_keyboard_reaches_the_navigation_and_what_scrolls(browser, address):
+    with opened(browser, f"{address}/book/published/cost.html") as (page, _):
+        reached = []
+        for _ in range(80):
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate("document.activeElement.closest('nav, .bd-skiplink, #pst-skip-link, table')?.tagName"))
+        assert "NAV" in reached and "TABLE" in reached
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+
+
+def test_a_newcomer_reaches_the_command_for_figure_5_in_two_clicks(browser, address):
+    with opened(browser, f"{address}/index.html") as (page, _):
+        page.wait_for_url("**/book/introduction.html")
+        page.get_by_role("link", name="Figure 5", exact=True).first.click()
+        page.get_by_role("link", name="Data and provenance").first.click()
+        command = page.locator("pre", has_text="trajtransfer run transfer").first
+        assert command.is_visible() and "-p setting=" in command.inner_text()
+
+
+def test_the_book_opens_from_disk(browser, html):
+    with opened(browser, (html / "book/introduction.html").as_uri()) as (page, complaints):
+        # a browser loads no preloaded font from disk, and says so; the page asks for it again and gets it
+        assert not [c for c in complaints if "fa-" not in c and "ERR_FAILED" not in c]
+        assert page.locator(".math mjx-container").count() >= 3
+        assert page.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
