@@ -3,7 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: reproduce book publish reference env test lint bench clean
+.DEFAULT_GOAL := help
+.PHONY: help reproduce book publish reference env test lint bench clean
+
+help:  ## list these commands
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 reproduce: env  ## run a profile and build the book of its results
 	$(BIN)/trajtransfer reproduce --profile $(PROFILE)
@@ -14,11 +18,12 @@ book: env  ## render the published results, computing nothing
 
 publish: env  ## run a profile and make its results the published ones
 	$(BIN)/trajtransfer reproduce --profile $(PROFILE) --output book/published
+	$(BIN)/python -m trajtransfer.readme
 
 reference: env  ## renew the executed copies that the tests compare with
 	$(BIN)/trajtransfer reproduce --profile quick --output tests/reference
 
-env: $(READY)
+env: $(READY)  ## set up .venv from the lock file
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed; name it: make PYTHON=python3.11')"
@@ -27,10 +32,10 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)
 
-test: lint
+test: lint  ## everything that CI runs
 	$(BIN)/python -m pytest
 
-lint: env
+lint: env  ## ruff, mypy and the layers of the modules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -39,5 +44,5 @@ lint: env
 bench: env  ## measure speed and memory as ratios, about half an hour (pip install -e .[bench] compares other solvers too)
 	$(BIN)/python -m benchmarks
 
-clean:
+clean:  ## remove what can be made again; runs and data stay
 	rm -rf .venv _build build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ def html(tmp_path_factory) -> Path:
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Iterator[None]:
+    """One project for a module, so that each of its networks is trained once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRAJTRANSFER_HOME", str(tmp_path_factory.mktemp("project")))
+        networks.task.cache_clear()
+        yield
 
 
 @pytest.fixture

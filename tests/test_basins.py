@@ -13,16 +13,9 @@ from trajtransfer.landscape import Plane, Profile
 from trajtransfer.settings import setting
 from trajtransfer.subsequent import subsequent
 
+pytestmark = pytest.mark.usefixtures("home")  # one project for the module
 PAIR = (1, 2)
 TINY = setting("mnist5k-mlp", width=8, epochs=3, steps=3, next_epochs=1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def home(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRAJTRANSFER_HOME", str(tmp_path_factory.mktemp("project")))
-        networks.task.cache_clear()
-        yield
 
 
 def profile(*accuracies: float, losses=None, positions=(0, 0.25, 1)) -> Profile:

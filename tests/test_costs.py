@@ -11,16 +11,9 @@ import pytest
 from trajtransfer import costs, networks
 from trajtransfer.settings import setting
 
+pytestmark = pytest.mark.usefixtures("home")  # one project for the module
 TINY = setting("mnist5k-mlp", width=8, epochs=2, steps=3)
 PARTS = ("gradients", "assignments", "the rest")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def home(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRAJTRANSFER_HOME", str(tmp_path_factory.mktemp("project")))
-        networks.task.cache_clear()
-        yield
 
 
 class Clock:

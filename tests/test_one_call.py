@@ -20,6 +20,15 @@ def test_the_example_of_the_readme_works_as_pasted(capsys):
     assert after >= before + 0.2
 
 
+def test_the_examples_of_the_reference_run_one_after_another(project, capsys):
+    examples = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / "book" / "api.md").read_text(), re.DOTALL))
+    with torch.random.fork_rng():
+        exec(compile(examples, "api.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) >= 10
+    for name in tt.__all__:  # every public name stands in the reference
+        assert re.search(rf"auto\w+:: {name}$", (ROOT / "book" / "api.md").read_text(), re.MULTILINE), name
+
+
 def networks(seed: int, make=lambda: nn.Sequential(nn.Linear(6, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 2))):
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -13,18 +13,11 @@ from trajtransfer.permutation import Permutation
 from trajtransfer.settings import setting
 from trajtransfer.tracing import permutation_spec
 
+pytestmark = pytest.mark.usefixtures("home")  # one project for the module
 MODEL = models.build("mlp", (1, 3, 3), 4, 12, 0)
 SPEC = permutation_spec(MODEL, torch.zeros(2, 1, 3, 3))
 WIDTHS, PAIRS, ORDERS = (8, 16), [(1, 2), (3, 4)], ("permuted", "identity", "random")
 RUN = {"every": 10, "iterations": 20}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def home(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRAJTRANSFER_HOME", str(tmp_path_factory.mktemp("project")))
-        networks.task.cache_clear()
-        yield
 
 
 @pytest.fixture(scope="module")

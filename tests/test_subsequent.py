@@ -11,16 +11,8 @@ from trajtransfer import experiment, networks, subsequent
 from trajtransfer.params import parameters
 from trajtransfer.settings import setting
 
+pytestmark = pytest.mark.usefixtures("home")  # one project for the module
 PAIR, METHODS = (1, 2), ["standard", "naive", "fgmt"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def home(tmp_path_factory):
-    """One project for the module, so that each network is trained once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRAJTRANSFER_HOME", str(tmp_path_factory.mktemp("project")))
-        networks.task.cache_clear()
-        yield
 
 
 def tiny(**changes):
