@@ -21,7 +21,7 @@ publish: env  ## run a profile and make its results the published ones
 	$(BIN)/python -m trajtransfer.readme
 
 reference: env  ## renew the executed copies that the tests compare with
-	$(BIN)/trajtransfer reproduce --profile quick --output tests/reference
+	OMP_NUM_THREADS=1 $(BIN)/trajtransfer reproduce --profile quick --output tests/reference
 
 env: $(READY)  ## set up .venv from the lock file
 

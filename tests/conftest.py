@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +24,10 @@ def html(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("book")
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, root)
-    for folder in ("book", "notebooks"):
-        shutil.copytree(ROOT / folder, root / folder)
+    listed = subprocess.run(["git", "ls-files", "book", "notebooks"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in listed.stdout.split():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
     return book.build(root, root / "book" / "published").parent
 
 

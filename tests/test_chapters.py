@@ -63,7 +63,7 @@ def test_prose_is_taken_from_the_notebook_and_code_is_not(tmp_path):
 
 def test_code_that_was_not_run_is_refused(tmp_path):
     root = changed(tmp_path, "figsize=(10, 4)", "figsize=(10, 5)")
-    with pytest.raises(RunError, match=r"code of transfer has changed .*--only transfer"):
+    with pytest.raises(RunError, match=r"code of transfer has changed .*--profile laptop --only transfer"):
         page("transfer", root)
 
 

@@ -31,7 +31,7 @@ def chapter(root: Path, executed: Path, entry: Mapping[str, Any], claims: Claims
     """
     page = nbformat.read(root / "notebooks" / f"{entry['notebook']}.ipynb", as_version=4)
     label(page, entry["notebook"], entry["name"], entry)
-    _take_outputs(page, nbformat.read(executed, as_version=4), entry["name"])
+    _take_outputs(page, nbformat.read(executed, as_version=4), entry["name"], records[entry["name"]]["provenance"]["profile"])
     mine = [claim for claim in claims if any(check["record"] == entry["name"] for check in claim["checks"])]
     foot = next(number for number, cell in enumerate(page.cells) if cell.source.startswith(FOOT))
     page.cells[foot].source += "\n\n" + _again(entry, records[entry["name"]])
@@ -50,14 +50,15 @@ def picture(page: NotebookNode, name: str) -> bytes:
     return base64.b64decode(data)
 
 
-def _take_outputs(page: NotebookNode, executed: NotebookNode, name: str) -> None:
+def _take_outputs(page: NotebookNode, executed: NotebookNode, name: str, profile: str) -> None:
     """Put executed code in the place of the notebook's own, with what papermill injected after the parameters."""
     done = [cell for cell in executed.cells if cell.cell_type == "code"]
     injected = [cell for cell in done if "injected-parameters" in cell.metadata.get("tags", [])]
     own = [cell for cell in page.cells if cell.cell_type == "code"]
     kept = [cell for cell in done if cell not in injected]
     if [cell.source for cell in own] != [cell.source for cell in kept]:
-        raise RunError(f"the code of {name} has changed since it was run; run it again: trajtransfer reproduce --only {name}")
+        again = f"trajtransfer reproduce --profile {profile} --only {name}, with --output for the folder of these results"
+        raise RunError(f"the code of {name} has changed since it was run; run it again: {again}")
     for cell, run in zip(own, kept, strict=True):
         cell.outputs, cell.execution_count = deepcopy(run.outputs), run.execution_count
     parameters = page.cells.index(own[[cell.metadata.get("tags") for cell in own].index(["parameters"])])
@@ -82,6 +83,6 @@ def _again(entry: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     """The command that runs a page again, and what it cost here."""
     given = [f"-p {shlex.quote(f'{name}={value}')}" for name, value in entry["parameters"].items()]
     origin = record["provenance"]
-    cost = f"{sum(origin['seconds'].values()):.0f} s on {origin['device']}; networks that are there are not trained again"
+    cost = f"{sum(origin['seconds'].values()):.0f} s on {origin['device']}, not counting networks that were trained before"
     words = f"To run this page again, with any [parameter](../parameters.md) changed (here it took {cost}):"
     return "\n".join([words, "", "```bash", " \\\n  ".join([f"trajtransfer run {entry['notebook']}", *given]), "```"])

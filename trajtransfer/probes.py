@@ -104,7 +104,7 @@ def output_changes(model: nn.Module, params: Params, spec: PermutationSpec, inpu
 
 
 class Pocket(NamedTuple):
-    """A perceptron small enough to draw: its weights, who each hidden unit is, and its accuracy."""
+    """A perceptron small enough to draw: its weights, who each hidden unit is, and its validation accuracy."""
 
     params: Params
     units: list[int]
@@ -119,7 +119,7 @@ def pocket_transfer(
     Returns the permutation, and by name the source before and after its training of `epochs` and the target before and
     after the transfer in `steps` steps; ``units`` of the target are those of the source whose movement they are given.
     """
-    data = _pocket_data(setting)
+    data, held_out = (_pocket_data(setting, split) for split in ("train", "validation"))
     models_ = [models.build("mlp", (1, 2, 2), 3, hidden, seed) for seed in pair]
     starts, recipe = [parameters(model) for model in models_], replace(setting.recipe, epochs=epochs)
     *_, trained = train(models_[0], data, recipe, seed=pair[0], name="pocket network")
@@ -130,12 +130,12 @@ def pocket_transfer(
     same, given = list(range(hidden)), last.permutation.indices["hidden"].tolist()
     points = {"source, untrained": (starts[0], same), "source, trained": (trained.params, same)}
     points |= {"target, untrained": (starts[1], given), "target, transferred": (last.params, given)}
-    networks = {n: Pocket(x, units, evaluate(models_[0], x, data).accuracy) for n, (x, units) in points.items()}
+    networks = {n: Pocket(x, units, evaluate(models_[0], x, held_out).accuracy) for n, (x, units) in points.items()}
     return last.permutation, networks
 
 
-def _pocket_data(setting: Setting) -> Split:
-    split = task(setting.dataset, (0, 1, 2), None, "cpu").train
+def _pocket_data(setting: Setting, name: str) -> Split:
+    split: Split = getattr(task(setting.dataset, (0, 1, 2), None, "cpu"), name)
     images = F.adaptive_avg_pool2d(split.images.float().mean(1, keepdim=True), 2).round().to(torch.uint8)
     flat = {"mean": torch.full((1, 1, 1), 0.5), "std": torch.ones(1, 1, 1)}
     return replace(split, pool=images, order=torch.arange(len(images)), **flat)

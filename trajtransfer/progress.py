@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
@@ -16,5 +17,5 @@ def progress(items: Iterable[T], what: str, **options: Any) -> Iterator[T]:
 
     ``TQDM_DISABLE=1`` switches all bars off.
     """
-    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+    watched = sys.stderr.isatty() or hasattr(builtins, "__IPYTHON__")
     return iter(tqdm(items, desc=what, leave=False, **options) if watched else items)

@@ -1,6 +1,6 @@
 // What scrolls inside a page can be reached by keyboard, and the bibliography is not announced as an empty list.
-document.addEventListener("DOMContentLoaded", () => {
+addEventListener("load", () => {
   for (const box of document.querySelectorAll(".bd-article table, .bd-article figure, .bd-article pre, .bd-article div.math"))
-    box.tabIndex = 0;
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
   for (const list of document.querySelectorAll(".citation-list")) list.removeAttribute("role");
 });
