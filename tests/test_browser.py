@@ -48,22 +48,42 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+class Reader:
+    """One window in which pages are opened one after another, and what they complain about."""
+
+    def __init__(self, browser: Browser, theme: str = "light", size: dict[str, int] = DESK):
+        self.context = browser.new_context(viewport=size, color_scheme=theme)
+        self.page, self.complaints, self.origin = self.context.new_page(), [], ""
+        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda r: self._is_own(r.url) or self.complaints.append(f"remote: {r.url}"))
+        self.page.on("response", lambda r: r.status < 400 or self.complaints.append(f"{r.status}: {r.url}"))
+
+    def _is_own(self, url: str) -> bool:
+        return url.startswith((self.origin, "data:", "blob:"))
+
+    def open(self, where: str) -> tuple[Page, list[str]]:
+        """A page after loading, with its console errors, failures and requests to anywhere else."""
+        self.complaints.clear()
+        self.origin = where[: where.index("/", 8)] if where.startswith("http") else "file:"
+        self.page.goto(where, wait_until="load")
+        self.page.wait_for_function("!document.querySelector('.math') || document.querySelector('mjx-container')")
+        return self.page, self.complaints
+
+
 @contextmanager
-def opened(browser: Browser, where: str, theme: str = "light", size: dict[str, int] = DESK) -> Iterator[tuple[Page, list[str]]]:
-    """A page after loading, with what it complained about: console errors, failures and requests to anywhere else."""
-    context = browser.new_context(viewport=size, color_scheme=theme)
-    page, complaints = context.new_page(), []
-    origin = where[: where.index("/", 8)] if where.startswith("http") else "file:"
-    page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda r: r.url.startswith((origin, "data:", "blob:")) or complaints.append(f"remote: {r.url}"))
-    page.on("response", lambda r: r.status < 400 or complaints.append(f"{r.status}: {r.url}"))
-    page.goto(where, wait_until="load")
-    page.wait_for_function("!document.querySelector('.math') || document.querySelector('mjx-container')")
+def reader(browser: Browser, **how) -> Iterator[Reader]:
+    found = Reader(browser, **how)
     try:
-        yield page, complaints
+        yield found
     finally:
-        context.close()
+        found.context.close()
+
+
+@contextmanager
+def opened(browser: Browser, where: str) -> Iterator[tuple[Page, list[str]]]:
+    with reader(browser) as window:
+        yield window.open(where)
 
 
 def names(html: Path) -> list[str]:
@@ -78,27 +98,32 @@ def violations(page: Page, *rules: str) -> list[tuple[str, str]]:
 
 def test_every_page_is_clean_typeset_described_and_accessible(browser, address, html):
     troubles = {}
-    for name in names(html):
-        with opened(browser, f"{address}/{name}") as (page, complaints):
+    with reader(browser) as window:
+        for name in names(html):
+            page, complaints = window.open(f"{address}/{name}")
             formulas, set_, broken = (
                 page.locator(what).count() for what in (".math", ".math mjx-container", "mjx-merror, [data-mjx-error]")
             )
             images = page.evaluate("[...document.images].filter(i => !i.alt || !i.naturalWidth).map(i => i.src)")
             bad = [*complaints, *violations(page), *images, *([(formulas, set_, broken)] if formulas != set_ or broken else [])]
-        if bad:
-            troubles[name] = bad
+            troubles |= {name: bad} if bad else {}
     assert not troubles
 
 
-def test_pages_fit_a_phone_in_the_dark(browser, address, html):
-    troubles = {}
-    for name in names(html):
-        with opened(browser, f"{address}/{name}", "dark", PHONE) as (page, _):
-            wide = page.evaluate("document.documentElement.scrollWidth")
-            contrast = violations(page, "color-contrast")
-        if wide > PHONE["width"] or contrast:
-            troubles[name] = wide, contrast
-    assert not troubles
+def test_pages_fit_a_phone(browser, address, html):
+    with reader(browser, size=PHONE) as window:
+        widths = {
+            name: window.open(f"{address}/{name}")[0].evaluate("document.documentElement.scrollWidth") for name in names(html)
+        }
+    assert not {name: width for name, width in widths.items() if width > PHONE["width"]}
+
+
+@pytest.mark.parametrize("name", ["introduction", "claims", "api", "algorithms", "published/transfer"])
+def test_pages_can_be_read_in_the_dark(browser, address, name):
+    """One page of every kind: prose, tables, the reference, boxes with code, a chapter."""
+    with reader(browser, theme="dark") as window:
+        page, _ = window.open(f"{address}/book/{name}.html")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark" and not violations(page, "color-contrast")
 
 
 def test_search_finds_a_term(browser, address):
