@@ -131,6 +131,9 @@ def _execute(root: Path, path: Path, executed: Path, values: dict[str, Any], pro
         "TRAJTRANSFER_PROFILE": profile,
         "TQDM_DISABLE": "1",  # progress bars would end up in the stored outputs
     }
+    if "resnet" in str(values.get("setting")):
+        # oneDNN's weight gradient of 1x1 convolutions can stand still for ever on several threads of a CPU
+        inherited["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
     before = dict(os.environ)
     os.environ.update(inherited)
     try:
