@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-# oneDNN's weight gradient of 1x1 convolutions (AVX2) can stand still for ever on several threads, about once in some dozen
-# runs of a ResNet; on one it cannot. Before torch is imported, and for the kernels that tests start.
+# One thread, as the reference copies: the same sums on every machine. Before torch is imported, and for the kernels that
+# tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 import trajtransfer as tt
 from trajtransfer.data import Split
+from trajtransfer.objective import gradient, memory_format
 
 
 def data(generator, n=50):
@@ -135,3 +136,17 @@ def test_accuracy_is_not_a_number_where_nothing_is_classified(generator):
     regression = nn.Sequential(nn.Linear(5, 1), nn.Flatten(0))
     score = tt.evaluate(regression, tt.parameters(regression), (x, x[:, 0]), loss=F.mse_loss)
     assert score.accuracy != score.accuracy and score.loss > 0
+
+
+@pytest.mark.parametrize(("channels", "layout"), [(4, torch.contiguous_format), (8, torch.channels_last)])
+def test_narrow_pointwise_convolutions_keep_away_from_a_fault_of_onednn(channels, layout, generator):
+    """Gradients in the format that is chosen are those of float64; in the other one narrow ones crash some processors."""
+    model = nn.Sequential(
+        nn.Conv2d(1, channels, 3), nn.Conv2d(channels, 2 * channels, 1, stride=2), nn.Flatten(), nn.LazyLinear(2)
+    )
+    data = torch.randn(64, 1, 14, 14, generator=generator), torch.randint(0, 2, (64,), generator=generator)
+    model(data[0])
+    assert memory_format(model) == layout
+    exact = gradient(model.double(), tt.parameters(model), (data[0].double(), data[1]))
+    found = gradient(model.float(), tt.parameters(model), data)
+    assert (found.to(torch.float64) - exact).norm() <= 1e-5 * exact.norm()

@@ -41,7 +41,7 @@ def evaluate(
     edit of a network with BatchNorm pass ``params | running_statistics(...)``; buffers that are not given are
     those of `model`.
     """
-    network, weights = _share(model).eval(), _fast_format(params)
+    network, weights = _share(model).eval(), _formatted(params, memory_format(model))
     total, correct, count = 0.0, 0.0, 0
     with torch.no_grad():
         for inputs, labels in _micro_batches(data, micro_batch or _forward_size(network)):
@@ -54,7 +54,7 @@ def evaluate(
 
 def outputs(model: nn.Module, params: Params, data: Split) -> Tensor:
     """The outputs (n, ...) of `model` at `params` for the images of a split, in evaluation mode."""
-    network, weights = _share(model).eval(), _fast_format(params)
+    network, weights = _share(model).eval(), _formatted(params, memory_format(model))
     with torch.no_grad():
         batches = data.batches(_forward_size(network))
         return torch.cat([functional_call(network, weights, (inputs,)) for inputs, _ in batches])
@@ -82,7 +82,7 @@ def gradient(
         if isinstance(module, _BatchNorm):
             module.train()
             module.track_running_stats = False
-    weights = _fast_format(params)
+    weights = _formatted(params, memory_format(network))
     leaves = {name: weights[name].detach().requires_grad_() for name, _ in model.named_parameters()}
     samples = len(data if isinstance(data, Split) else data[1])
     total: list[Tensor] = []
@@ -135,9 +135,18 @@ def _share(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, {id(x): x for x in (*model.parameters(), *model.buffers())})
 
 
-def _fast_format(params: Params) -> dict[str, Tensor]:
-    """Weights of convolutions in the memory format that convolutions like best; the rest as it is."""
-    return {n: x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x for n, x in params.items()}
+def memory_format(model: nn.Module) -> torch.memory_format:
+    """Channels last, which convolutions like best, unless a 1x1 convolution has fewer than eight input channels.
+
+    In that format oneDNN's gradient of such weights (AVX2) writes out of bounds: crashes, or threads that wait for ever.
+    """
+    pointwise = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1)]
+    return torch.contiguous_format if any(layer.in_channels < 8 for layer in pointwise) else torch.channels_last
+
+
+def _formatted(params: Params, layout: torch.memory_format) -> dict[str, Tensor]:
+    """Weights of convolutions in a memory format; the rest as it is."""
+    return {n: x.contiguous(memory_format=layout) if x.ndim == 4 else x for n, x in params.items()}
 
 
 def _forward_size(network: nn.Module) -> int:

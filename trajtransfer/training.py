@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trajtransfer.data import Split
+from trajtransfer.objective import memory_format
 from trajtransfer.params import Params, buffers, parameters
 
 
@@ -119,8 +120,8 @@ def _prepared(model: nn.Module, data: Split, recipe: Recipe, name: str) -> tuple
         raise ValueError(f"{name}: batch_size={recipe.batch_size} is larger than the training set of {len(data)}")
     model = copy.deepcopy(model).train()
     for parameter in model.parameters():
-        if parameter.ndim == 4:  # the memory format that convolutions like best
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=memory_format(model))
     optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     return model, optimizer
 
@@ -137,13 +138,13 @@ def _iterations(
     model: nn.Module, optimizer: torch.optim.SGD, data: Split, recipe: Recipe, epoch: int, generator: torch.Generator
 ) -> Iterator[Tensor]:
     """One pass over the data in random order, the last incomplete batch included; the summed loss of each batch."""
-    batches = torch.randperm(len(data), generator=generator).split(recipe.batch_size)
+    batches, layout = torch.randperm(len(data), generator=generator).split(recipe.batch_size), memory_format(model)
     for number, indices in enumerate(batches):
         optimizer.param_groups[0]["lr"] = recipe.learning_rate(epoch * len(batches) + number, len(batches))
         inputs, labels = data.subset(indices).tensors(recipe.augmentation, generator)
         optimizer.zero_grad()
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=recipe.fast):
-            loss = F.cross_entropy(model(inputs.to(memory_format=torch.channels_last)), labels)
+            loss = F.cross_entropy(model(inputs.to(memory_format=layout)), labels)
         loss.backward()
         optimizer.step()
         yield loss.detach() * len(labels)
