@@ -29,11 +29,11 @@ def verdict(claim: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) 
 
 def claims_page(claims: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> str:
     """Two Markdown tables: a verdict per claim, and the checks behind them."""
-    summary = [
+    verdicts = [
         {"": c["id"], "claim": c["claim"], "paper": c["where"], "verdict": verdict(c, records), "chapters": _chapters(c, records)}
         for c in claims
     ]
-    return f"{markdown_table(summary)}\n\n## The checks behind the verdicts\n\n{checks_table(claims, records)}\n"
+    return f"{markdown_table(verdicts)}\n\n## The checks behind the verdicts\n\n{checks_table(claims, records)}\n"
 
 
 def summary(claims: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> str:

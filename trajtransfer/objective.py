@@ -138,7 +138,7 @@ def _share(model: nn.Module) -> nn.Module:
 def memory_format(model: nn.Module) -> torch.memory_format:
     """Channels last, which convolutions like best, unless a 1x1 convolution has fewer than eight input channels.
 
-    In that format oneDNN's gradient of such weights (AVX2) writes out of bounds: crashes, or threads that wait for ever.
+    In that format oneDNN's gradient of such weights was seen, on AVX2, to write out of bounds: crashes, or threads that wait.
     """
     pointwise = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1)]
     return torch.contiguous_format if any(layer.in_channels < 8 for layer in pointwise) else torch.channels_last

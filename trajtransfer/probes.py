@@ -104,7 +104,9 @@ def output_changes(model: nn.Module, params: Params, spec: PermutationSpec, inpu
 
 
 class Pocket(NamedTuple):
-    """A perceptron small enough to draw: its weights, who each hidden unit is, and its validation accuracy."""
+    """A perceptron small enough to draw: its weights (``hidden.weight`` (n, 4), ``head.weight`` (3, n)), who each of the n
+    hidden units is, and its validation accuracy as a fraction.
+    """
 
     params: Params
     units: list[int]

@@ -132,7 +132,7 @@ def _execute(root: Path, path: Path, executed: Path, values: dict[str, Any], pro
         "TQDM_DISABLE": "1",  # progress bars would end up in the stored outputs
     }
     if "resnet" in str(values.get("setting")):
-        # a ResNet was seen to stand still on two threads of a CPU (see `objective.memory_format`); one is hardly slower
+        # a ResNet was seen to stand still on two threads of a CPU (see `objective.memory_format`); one costs a small one nothing
         inherited["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
     before = dict(os.environ)
     os.environ.update(inherited)
