@@ -62,6 +62,21 @@ def test_the_pages():
     assert "| r | quick | steps = 3 | mnist-5k (abc) | c0ffee | cpu | 2 | 3 |" in claims.runs_page({"r": record([1])})
 
 
+def test_two_runs_side_by_side():
+    table, turned = claims.comparison([claim(at_least=0.2)], {"r": record([0.1, 0.3])}, {"r": record([0.1, 0.2])})
+    assert "| C1 | gain | 0.200 ± 0.141, n = 2 | 0.150 ± 0.071, n = 2 | ≥ 0.2 | yes / **no** |" in table
+    assert turned == ["C1"]
+    assert claims.comparison([claim(at_least=0.2)], {"r": record([0.3])}, {"r": record([0.4])})[1] == []
+
+
+@pytest.mark.parametrize("what", ["parameters", "data"])
+def test_runs_that_ask_another_question_are_not_compared(what):
+    other = record([0.1])
+    other["provenance"][what] = {}
+    table, turned = claims.comparison([claim(at_least=0.2)], {"r": record([0.3]), "alone": record([1])}, {"r": other})
+    assert not table.startswith("|") and turned == []
+
+
 def test_every_claim_of_the_paper_has_checks_that_can_be_read():
     listed = yaml.safe_load((ROOT / "book" / "claims.yml").read_text())
     assert [c["id"] for c in listed] == [f"C{i}" for i in range(1, 16)]

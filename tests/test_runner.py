@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +41,8 @@ def test_values_are_converted_by_type():
         (["run", "transfer", "-p", "record=mine"], "transfer has no parameter 'record'"),
         (["reproduce", "--profile", "slow"], "unknown profile 'slow'; known: gpu, laptop, paper, quick"),
         (["book", "--results", "nowhere"], "nowhere holds no results"),
+        (["compare", "tests/reference", "nowhere"], "nowhere holds no results"),
+        (["compare", "tests/reference", "book/published"], "no run in common that was made with the same parameters and data"),
     ],
 )
 def test_bad_input_is_refused_before_anything_runs(arguments, message, monkeypatch, capsys):
@@ -206,6 +209,20 @@ def test_a_killed_profile_goes_on_where_it_was_and_ends_with_the_same_numbers(sh
     anew = short / "runs" / "anew"
     assert cli.main(["reproduce", "--device", "cpu", "--output", str(anew)]) == 0
     assert all(numbers(output, f"transfer_{n}") == numbers(anew, f"transfer_{n}") for n in (1, 3, 5))
+
+
+def test_a_verdict_that_turned_fails_the_comparison(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    for name in ("transfer", "theorem"):
+        shutil.copy(ROOT / "tests" / "reference" / f"{name}.json", tmp_path)
+    (tmp_path / "profile.json").write_text('{"runs": ["transfer", "theorem"]}')
+    assert cli.main(["compare", "tests/reference", str(tmp_path)]) == 0
+    assert "| C6 | GMT − Oracle, last step |" in capsys.readouterr().out
+    record = json.loads((tmp_path / "theorem.json").read_text())
+    record["measures"]["ratio"] = [2.0]
+    (tmp_path / "theorem.json").write_text(json.dumps(record))
+    assert cli.main(["compare", "tests/reference", str(tmp_path)]) == 1
+    assert "other verdicts: C1" in capsys.readouterr().err
 
 
 def test_what_was_made_of_something_else_is_not_kept(short, monkeypatch, capsys):

@@ -16,7 +16,7 @@ import nbformat
 import yaml
 
 from trajtransfer import chapters, runner
-from trajtransfer.claims import claims_page, runs_page, summary
+from trajtransfer.claims import claims_page, comparison, runs_page, summary
 from trajtransfer.records import markdown_table
 from trajtransfer.runner import RunError
 from trajtransfer.settings import SETTINGS
@@ -33,9 +33,7 @@ def build(root: Path, results: Path) -> Path:
     The sources are staged in ``_build/source``, so that results of any profile can take the place of the
     published ones. Warnings are errors. Raises `RunError` when results or pages are missing.
     """
-    if not (results / "profile.json").exists():
-        raise RunError(f"{results} holds no results (no profile.json); make them with `trajtransfer reproduce`")
-    runs = json.loads((results / "profile.json").read_text())["runs"]
+    runs = _runs(results)
     source = root / "_build" / "source"
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(root / "book", source / "book", ignore=shutil.ignore_patterns("published"))
@@ -79,6 +77,19 @@ def write_generated_pages(root: Path, folder: Path, runs: list[str]) -> None:
         (folder / name).write_text(text)
 
 
+def compare(root: Path, first: Path, second: Path) -> tuple[str, list[str]]:
+    """The checks behind the claims in two folders of results side by side, and the claims whose verdict differs.
+
+    Raises `RunError` when a folder holds no results, or no run was made in both with the same parameters and data.
+    """
+    found = [_records(folder, _runs(folder)) for folder in (first, second)]
+    table, turned = comparison(yaml.safe_load((root / "book" / "claims.yml").read_text()), *found)
+    if not table.startswith("|"):
+        raise RunError(f"{first} and {second} have no run in common that was made with the same parameters and data")
+    sides = [", ".join(sorted({r["provenance"]["device"] for r in records.values()})) for records in found]
+    return f"First: {sides[0]}. Second: {sides[1]}.\n\n{table}\n", turned
+
+
 def _parameters(root: Path) -> str:
     """Every parameter of every notebook."""
     parts = []
@@ -100,6 +111,13 @@ def _write_chapters(root: Path, folder: Path) -> None:
         nbformat.write(page, path)
         if name == LANDING.partition("-")[0]:
             (folder / f"{LANDING}.png").write_bytes(chapters.picture(page, LANDING))
+
+
+def _runs(folder: Path) -> list[str]:
+    if not (folder / "profile.json").exists():
+        raise RunError(f"{folder} holds no results (no profile.json); make them with `trajtransfer reproduce`")
+    runs: list[str] = json.loads((folder / "profile.json").read_text())["runs"]
+    return runs
 
 
 def _records(folder: Path, runs: list[str]) -> dict[str, dict[str, Any]]:

@@ -66,6 +66,31 @@ def checks_table(claims: Sequence[Mapping[str, Any]], records: Mapping[str, Mapp
     ])  # fmt: skip
 
 
+def comparison(
+    claims: Sequence[Mapping[str, Any]], first: Mapping[str, Mapping[str, Any]], second: Mapping[str, Mapping[str, Any]]
+) -> tuple[str, list[str]]:
+    """The checks of runs that were made twice with the same parameters and data, as one table; and the claims that turned.
+
+    Whether a claim turned is asked of these runs alone.
+    """
+    same = {name for name in first.keys() & second.keys() if _question(first[name]) == _question(second[name])}
+    a, b = ({name: records[name] for name in same} for records in (first, second))
+    table = markdown_table([
+        {
+            "": claim["id"],
+            "measure": check["says"],
+            "first": _summary(values),
+            "second": _summary(again),
+            "criterion": _criterion(check),
+            "met": " / ".join("yes" if _met(check, v) else "**no**" for v in (values, again)),
+        }
+        for claim in claims
+        for check in claim["checks"]
+        if (values := _values(check, a)) and (again := _values(check, b))
+    ])  # fmt: skip
+    return table, [claim["id"] for claim in claims if verdict(claim, a) != verdict(claim, b)]
+
+
 def runs_page(records: Mapping[str, Mapping[str, Any]]) -> str:
     """One Markdown table over all runs: parameters, code, machine and time."""
     rows = []
@@ -120,6 +145,11 @@ def _reported_value(check: Mapping[str, Any]) -> str:
     name = check.get("reported", check["measure"])
     values = [(panel, reported_measures(panel)[name][0]) for panel in panels]
     return ", ".join(f"{value:.3g} ({panel if panel[0].isalpha() else f'Fig. {panel}'})" for panel, value in values) or "–"
+
+
+def _question(record: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What was asked of a run: its parameters, and its data by checksum."""
+    return record["provenance"]["parameters"], record["provenance"]["data"]
 
 
 def _data(record: Mapping[str, Any]) -> str:

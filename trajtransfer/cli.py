@@ -1,4 +1,4 @@
-"""The command ``trajtransfer``: list the notebooks, run one with parameters, reproduce a profile, build the book."""
+"""The command ``trajtransfer``: list and run notebooks, reproduce a profile, compare results, build the book."""
 
 from __future__ import annotations
 
@@ -56,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--output", type=Path, help="folder of the results (default: runs/PROFILE)")
     build = command("book", _book, "render the book of executed results, computing nothing (under a minute)")
     build.add_argument("--results", type=Path, help="a folder made by reproduce (default: the published results)")
+    compare = command("compare", _compare, "put the checks of two folders of results side by side; fails where a verdict differs")
+    compare.add_argument("first", type=Path, help="a folder made by reproduce")
+    compare.add_argument("second", type=Path, help="another, such as tests/reference (quick) or book/published")
     return parser
 
 
@@ -84,6 +87,13 @@ def _reproduce(options: argparse.Namespace) -> None:
 
 def _book(options: argparse.Namespace) -> None:
     print(book.build(home(), options.results or home() / "book" / "published"))
+
+
+def _compare(options: argparse.Namespace) -> None:
+    table, turned = book.compare(home(), options.first, options.second)
+    print(table)
+    if turned:
+        raise runner.RunError(f"other verdicts: {', '.join(turned)}")
 
 
 if __name__ == "__main__":
