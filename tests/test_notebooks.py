@@ -208,6 +208,17 @@ def test_a_mutated_number_fails():
     compare(reference, reference)
 
 
+def test_records_name_commits_of_this_history():
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+
+    if git("rev-parse", "--is-shallow-repository").stdout.strip() != "false":
+        pytest.skip("this is no checkout with its whole history")
+    records = [json.loads(path.with_suffix(".json").read_text()) for path in (*PUBLISHED, *REFERENCE.glob("*.ipynb"))]
+    commits = {record["provenance"]["commit"] for record in records}
+    assert [commit for commit in commits if git("merge-base", "--is-ancestor", commit, "HEAD").returncode] == []
+
+
 def test_there_is_something_to_compare():
     """Every notebook has an executed copy among the references and among the published results."""
     for folder in (REFERENCE, ROOT / "book" / "published"):
