@@ -156,20 +156,21 @@ def scaling(ax: Axes, rows: Rows, x: str) -> None:
     ax.legend(fontsize=7)
 
 
-def accuracy_curves(ax: Axes, curves: Curves, standard: Mapping[int, float]) -> None:
+def accuracy_curves(ax: Axes, curves: Curves, standard: Mapping[int, float] | None = None) -> None:
     """Accuracy (%) per trajectory step: mean over pairs with a band of one standard deviation (Figure 5).
 
     `curves` maps a method to one curve per pair; `standard` maps numbers of epochs to the
-    accuracy of standard training after them, drawn as dotted lines.
+    accuracy of standard training after them, drawn as dotted lines. Without it the curves are the paper's.
     """
+    how: dict[str, Any] = {"markersize": 4} if standard is not None else {"marker": None, **PAPER}
     for method, by_pair in curves.items():
         values = 100 * np.array([curve.accuracy for curve in by_pair])
         steps, mean = np.arange(1, values.shape[1] + 1), values.mean(0)
-        ax.plot(steps, mean, markersize=4, **STYLES[method])
+        ax.plot(steps, mean, **STYLES[method] | how)
         if len(values) > 1:
             spread = values.std(0, ddof=1)
             ax.fill_between(steps, mean - spread, mean + spread, color=STYLES[method]["color"], alpha=0.2, lw=0)
-    for (epochs, accuracy), dots in zip(standard.items(), ((1, 6), (1, 3), (1, 1.5), (3, 1)), strict=False):
+    for (epochs, accuracy), dots in zip((standard or {}).items(), ((1, 6), (1, 3), (1, 1.5), (3, 1)), strict=False):
         ax.axhline(100 * accuracy, ls=(0, dots), lw=1, color="#555555", label=f"trained, {epochs} epoch{'s' * (epochs > 1)}")
     ax.set(xlabel="trajectory step t", ylabel="validation accuracy (%)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

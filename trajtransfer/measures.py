@@ -83,6 +83,12 @@ def transfer_measures(curves: Curves) -> Measures:
     return dict(sorted(measures.items()))
 
 
+def panel_title(panel: str) -> str:
+    """What a panel of the paper shows."""
+    title: str = reported()[panel]["title"]
+    return title
+
+
 def method_table(curves: Curves, reported_: Curves) -> list[dict[str, Any]]:
     """First, best and last accuracy (%) per method, ours as mean ± std over pairs and the paper's mean."""
     table = []
@@ -231,6 +237,11 @@ def reported_measures(panel: str) -> Measures:
         table = reported()["ensemble-table"][panel.removeprefix("ensemble ")]
         return {f"{name.lower()}-minus-full": [(table[name][0] - table["Full"][0]) / 100] for name in ("GMT", "FGMT")}
     return _FIGURES[panel[0]](panel)
+
+
+def reported_training_rows(panel: str) -> list[dict[str, Any]]:
+    """The mean curves of a panel of the paper's Figure 6 as rows like ours, without an epoch 0."""
+    return paper.training_rows(panel)
 
 
 def _values(rows: Sequence[Row], column: str) -> list[Any]:
