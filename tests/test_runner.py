@@ -225,6 +225,20 @@ def test_a_verdict_that_turned_fails_the_comparison(tmp_path, monkeypatch, capsy
     assert "other verdicts: C1" in capsys.readouterr().err
 
 
+def test_a_run_that_fails_does_not_stop_the_others(short, monkeypatch, capsys):
+    output, done = short / "runs" / "quick", []
+
+    def pretend(root, notebook, given, output, *, name, profile, head, origin):
+        done.append(name)
+        if name == "transfer_3":
+            raise runner.RunError("it diverged")
+
+    monkeypatch.setattr(runner, "run", pretend)
+    assert cli.main(["reproduce"]) == 1
+    assert "the next call tries them again:\ntransfer_3: it diverged" in capsys.readouterr().err
+    assert done == ["transfer_1", "transfer_3", "transfer_5"] and not (output / "profile.json").exists()
+
+
 def test_what_was_made_of_something_else_is_not_kept(short, monkeypatch, capsys):
     output, done = short / "runs" / "quick", []
 

@@ -194,6 +194,7 @@ def reproduce(root: Path, profile: str, output: Path, device: str | None, only: 
     folder of an interrupted profile is not taken for a complete one, and the next call keeps those of its runs
     that were made of the same code, notebook and parameters. A complete profile is run anew. With names
     in `only`, these runs are made anew and the others stay as they are. Results of runs that the profile lacks are removed.
+    A run that fails does not keep the others from being made; `RunError` says in the end which failed and why.
     """
     listing = listing_of(root, profile)
     names = [entry["name"] for entry in listing["runs"]]
@@ -204,7 +205,7 @@ def reproduce(root: Path, profile: str, output: Path, device: str | None, only: 
         check(root / "notebooks" / f"{entry['notebook']}.ipynb", entry["parameters"] | override)
     for leftover in output.glob(".*-*/"):  # the work of a run that was killed
         shutil.rmtree(leftover)
-    interrupted = not (output / "profile.json").exists()
+    interrupted, failed = not (output / "profile.json").exists(), []
     (output / "profile.json").unlink(missing_ok=True)
     for number, entry in enumerate(progress(listing["runs"], profile), 1):
         origin = _origin(root, entry, override)
@@ -212,7 +213,12 @@ def reproduce(root: Path, profile: str, output: Path, device: str | None, only: 
         print(f"[{number}/{len(names)}] {entry['name']}{' (kept)' if kept else ''}", flush=True)
         if not kept:
             given = entry["parameters"] | override
-            run(root, entry["notebook"], given, output, name=entry["name"], profile=profile, head=entry, origin=origin)
+            try:
+                run(root, entry["notebook"], given, output, name=entry["name"], profile=profile, head=entry, origin=origin)
+            except RunError as error:
+                failed.append(f"{entry['name']}: {error}")
+    if failed:
+        raise RunError("\n".join(["these runs failed, and the next call tries them again:", *failed]))
     for file in _files_of_other_runs(output, names):
         file.unlink()
     made = [name for name in names if (output / f"{name}.ipynb").exists()]
