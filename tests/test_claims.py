@@ -62,16 +62,27 @@ def test_the_pages():
     assert "| r | quick | steps = 3 | mnist-5k (abc) | c0ffee | cpu | 2 | 3 |" in claims.runs_page({"r": record([1])})
 
 
+def again(values):
+    """Another run: its times differ."""
+    second = record(values)
+    second["provenance"]["seconds"] = {"training": 1.5}
+    return second
+
+
 def test_two_runs_side_by_side():
-    table, turned = claims.comparison([claim(at_least=0.2)], {"r": record([0.1, 0.3])}, {"r": record([0.1, 0.2])})
+    table, turned = claims.comparison([claim(at_least=0.2)], {"r": record([0.1, 0.3])}, {"r": again([0.1, 0.2])})
     assert "| C1 | gain | 0.200 ± 0.141, n = 2 | 0.150 ± 0.071, n = 2 | ≥ 0.2 | yes / **no** |" in table
     assert turned == ["C1"]
-    assert claims.comparison([claim(at_least=0.2)], {"r": record([0.3])}, {"r": record([0.4])})[1] == []
+    assert claims.comparison([claim(at_least=0.2)], {"r": record([0.3])}, {"r": again([0.4])})[1] == []
+
+
+def test_a_copy_is_not_a_second_run():
+    assert not claims.comparison([claim(at_least=0.2)], {"r": record([0.3])}, {"r": record([0.3])})[0].startswith("|")
 
 
 @pytest.mark.parametrize("what", ["parameters", "data"])
 def test_runs_that_ask_another_question_are_not_compared(what):
-    other = record([0.1])
+    other = again([0.1])
     other["provenance"][what] = {}
     table, turned = claims.comparison([claim(at_least=0.2)], {"r": record([0.3]), "alone": record([1])}, {"r": other})
     assert not table.startswith("|") and turned == []

@@ -73,8 +73,8 @@ def comparison(
 
     Whether a claim turned is asked of these runs alone.
     """
-    same = {name for name in first.keys() & second.keys() if _question(first[name]) == _question(second[name])}
-    a, b = ({name: records[name] for name in same} for records in (first, second))
+    twice = {name for name in first.keys() & second.keys() if _is_repetition(first[name], second[name])}
+    a, b = ({name: records[name] for name in twice} for records in (first, second))
     table = markdown_table([
         {
             "": claim["id"],
@@ -147,9 +147,10 @@ def _reported_value(check: Mapping[str, Any]) -> str:
     return ", ".join(f"{value:.3g} ({panel if panel[0].isalpha() else f'Fig. {panel}'})" for panel, value in values) or "–"
 
 
-def _question(record: Mapping[str, Any]) -> tuple[Any, Any]:
-    """What was asked of a run: its parameters, and its data by checksum."""
-    return record["provenance"]["parameters"], record["provenance"]["data"]
+def _is_repetition(record: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two records are two runs, not copies of one, with the same parameters and data."""
+    a, b = record["provenance"], other["provenance"]
+    return a != b and all(a[what] == b[what] for what in ("parameters", "data"))
 
 
 def _data(record: Mapping[str, Any]) -> str:
