@@ -96,11 +96,17 @@ def test_every_claim_of_the_paper_has_checks_that_can_be_read():
         assert ("panel" in check) == (claims._reported_value(check) != "–")
 
 
-def test_the_published_results_decide_every_claim():
-    listed = yaml.safe_load((ROOT / "book" / "claims.yml").read_text())
+@pytest.fixture
+def published():
+    """The claims and the published records."""
     folder = ROOT / "book" / "published"
     runs = json.loads((folder / "profile.json").read_text())["runs"]
     records = {name: json.loads((folder / f"{name}.json").read_text()) for name in runs}
+    return yaml.safe_load((ROOT / "book" / "claims.yml").read_text()), records
+
+
+def test_the_published_results_decide_every_claim(published):
+    listed, records = published
     assert {claims.verdict(c, records).partition(" (")[0] for c in listed} <= {"holds", "**fails**"}
 
 
@@ -120,3 +126,13 @@ def test_a_record_is_written_whole(tmp_path):
 def test_tables_and_reported_numbers():
     assert markdown_table([{"a": 0.12345, "b": None, "c": "x"}]) == "| a | b | c |\n| --- | --- | --- |\n| 0.123 | – | x |"
     assert {"3a", "5a", "5f", "6d", "9f", "ensemble-table"} <= reported().keys()
+
+
+def test_the_repetitions_in_the_book_are_those_of_the_published_results(published):
+    """After publishing: ``trajtransfer compare EARLIER book/published > book/repeats.md``."""
+    listed, records = published
+    ours = {
+        (c["id"], k["says"]): claims._summary(records[k["record"]]["measures"][k["measure"]]) for c in listed for k in c["checks"]
+    }
+    rows = [[cell.strip() for cell in line.split("|")] for line in (ROOT / "book" / "repeats.md").read_text().splitlines()[4:-1]]
+    assert rows and all(ours[claim, measure] == second for _, claim, measure, _, second, *_ in rows)
