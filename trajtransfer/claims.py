@@ -69,13 +69,13 @@ def checks_table(claims: Sequence[Mapping[str, Any]], records: Mapping[str, Mapp
 def comparison(
     claims: Sequence[Mapping[str, Any]], first: Mapping[str, Mapping[str, Any]], second: Mapping[str, Mapping[str, Any]]
 ) -> tuple[str, list[str]]:
-    """The checks of runs that were made twice with the same parameters and data, as one table; and the claims that turned.
+    """The devices and the checks of runs that were made twice with the same parameters and data; and the claims that turned.
 
-    Whether a claim turned is asked of these runs alone.
+    Whether a claim turned is asked of these runs alone. The text is empty where there are none.
     """
     twice = {name for name in first.keys() & second.keys() if _is_repetition(first[name], second[name])}
     a, b = ({name: records[name] for name in twice} for records in (first, second))
-    table = markdown_table([
+    rows = [
         {
             "": claim["id"],
             "measure": check["says"],
@@ -87,8 +87,10 @@ def comparison(
         for claim in claims
         for check in claim["checks"]
         if (values := _values(check, a)) and (again := _values(check, b))
-    ])  # fmt: skip
-    return table, [claim["id"] for claim in claims if verdict(claim, a) != verdict(claim, b)]
+    ]
+    sides = [", ".join(sorted({record["provenance"]["device"] for record in side.values()})) for side in (a, b)]
+    text = f"First: {sides[0]}. Second: {sides[1]}.\n\n{markdown_table(rows)}" if rows else ""
+    return text, [claim["id"] for claim in claims if verdict(claim, a) != verdict(claim, b)]
 
 
 def runs_page(records: Mapping[str, Mapping[str, Any]]) -> str:

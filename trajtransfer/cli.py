@@ -90,8 +90,8 @@ def _book(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    table, turned = book.compare(home(), options.first, options.second)
-    print(table)
+    text, turned = book.compare(home(), options.first, options.second)
+    print(text)
     if turned:
         raise runner.RunError(f"other verdicts: {', '.join(turned)}")
 
