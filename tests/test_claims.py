@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 import yaml
@@ -110,6 +111,15 @@ def test_the_published_results_decide_every_claim(published):
     assert {claims.verdict(c, records).partition(" (")[0] for c in listed} <= {"holds", "**fails**"}
 
 
+def test_what_a_run_cannot_tell_decides_nothing():
+    """A single NaN is no value; among the values of pairs it is one, and meets no criterion."""
+    results = Record("mine", "cpu")
+    check = {"record": "mine", "measure": "effect", "at_least": 0}
+    for value, words in ((math.nan, "not decided here"), ([0.5, math.nan], "**fails**"), (0.5, "holds")):
+        results.measure("effect", value)
+        assert claims.verdict({"checks": [check]}, {"mine": {"measures": results.measures}}) == words
+
+
 def test_a_record_is_written_whole(tmp_path):
     results = Record("mine", "cpu", steps=3)
     with results.stage("work"):
@@ -124,7 +134,10 @@ def test_a_record_is_written_whole(tmp_path):
 
 
 def test_tables_and_reported_numbers():
-    assert markdown_table([{"a": 0.12345, "b": None, "c": "x"}]) == "| a | b | c |\n| --- | --- | --- |\n| 0.123 | – | x |"
+    assert (
+        markdown_table([{"a": 0.12345, "b": None, "c": math.nan, "d": "x"}])
+        == "| a | b | c | d |\n| --- | --- | --- | --- |\n| 0.123 | – | – | x |"
+    )
     assert {"3a", "5a", "5f", "6d", "9f", "ensemble-table"} <= reported().keys()
 
 

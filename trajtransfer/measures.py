@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -218,7 +219,8 @@ def at_the_end(rows: Sequence[Row]) -> Measures:
 def effects(rows: Sequence[Row]) -> dict[str, float]:
     """How much the mean permuted cosine changes with the network, with the kind of start, and with the data, all else equal.
 
-    Each effect is the mean absolute difference over all pairs of series that differ in that alone; widths are averaged.
+    Each effect is the mean absolute difference over all pairs of series that differ in that alone (NaN: there are none);
+    widths are averaged.
     """
     series: dict[tuple[Any, ...], list[float]] = {}
     for row in (row for row in rows if row["order"] == "permuted"):
@@ -226,7 +228,7 @@ def effects(rows: Sequence[Row]) -> dict[str, float]:
 
     def effect(which: int) -> float:
         apart = [(a, b) for a, b in combinations(series, 2) if [i for i in range(3) if a[i] != b[i]] == [which]]
-        return fmean(abs(fmean(series[a]) - fmean(series[b])) for a, b in apart) if apart else 0.0
+        return fmean(abs(fmean(series[a]) - fmean(series[b])) for a, b in apart) if apart else math.nan
 
     return {name: effect(which) for which, name in enumerate(("network", "start", "data"))}
 

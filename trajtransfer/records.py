@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import platform
 import statistics
@@ -21,6 +22,7 @@ from typing import Any
 import torch
 
 Row = Mapping[str, Any]
+MISSING = "–"
 
 
 class Record:
@@ -54,12 +56,16 @@ class Record:
     def measure(self, name: str, values: Sequence[float] | float, text: str = "{:.1%}") -> None:
         """Keep the values of a measure (one per seed pair) and make their mean quotable as ``NAME-measure``.
 
-        Prose quotes it by ``{glue:text}``; `text` is the format of the mean.
+        Prose quotes it by ``{glue:text}``; `text` is the format of the mean. A single NaN stands for what
+        this run cannot tell: no value is kept, and no claim decided by it.
         """
         from myst_nb import glue  # only an executed notebook has a display to glue to
 
-        self.measures[name] = [float(v) for v in ([values] if isinstance(values, int | float) else values)]
-        glue(f"{self.name}-{name}", _Text(text.format(statistics.fmean(self.measures[name]))), display=False)
+        if isinstance(values, int | float):
+            values = [] if math.isnan(values) else [values]
+        self.measures[name] = [float(v) for v in values]
+        shown = text.format(statistics.fmean(self.measures[name])) if self.measures[name] else MISSING
+        glue(f"{self.name}-{name}", _Text(shown), display=False)
 
     def provenance(self) -> dict[str, Any]:
         """Where the numbers come from: code, parameters, data, machine, time."""
@@ -123,8 +129,8 @@ def _inline(value: Any) -> str:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return MISSING
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 

@@ -192,6 +192,7 @@ _CUB = Setting(
     panel="5e", exact=True,
 )  # fmt: skip
 _DIGITS_0_TO_4 = Setting("digits04-mlp", "mnist-5k", "mlp", 512, _MLP, 15, 256, classes=(0, 1, 2, 3, 4), panel="5a")
+_DIGITS_5_TO_9 = replace(_DIGITS_0_TO_4, name="digits59-mlp", classes=(5, 6, 7, 8, 9), pretrained=_DIGITS_0_TO_4, panel="5f")
 _FASHION = Setting("fashion-mlp", "fashion-mnist", "mlp", 1024, _MLP, 5, 128, panel="5a")
 _FASHION_CONV8 = replace(_CIFAR10, name="fashion-conv8", dataset="fashion-mnist", size=32, exact=False)
 _FASHION_RESNET18 = Setting(
@@ -206,7 +207,7 @@ _RESNET18_SMALL = Setting(
     Recipe(4, 0.1, weight_decay=1e-4, schedule="cosine", warmup_epochs=1), 10, 256, 640, panel="5c",
 )  # fmt: skip
 _DIGITS_0_TO_4_TINY = Setting(
-    "digits04-resnet18-tiny", "mnist-5k", "resnet18", 0.125, replace(_RESNET18_SMALL.recipe, epochs=8), 5, 256, 256,
+    "digits04-resnet18-tiny", "mnist-5k", "resnet18", 0.125, replace(_RESNET18_SMALL.recipe, epochs=5), 5, 256, 256,
     classes=(0, 1, 2, 3, 4), panel="5c",
 )  # fmt: skip
 
@@ -226,8 +227,8 @@ SETTINGS = {
         Setting("mnist5k-mlp", "mnist-5k", "mlp", 1024, _MLP, 5, 128, panel="5a"),
         _FASHION,
         _DIGITS_0_TO_4,
-        Setting("digits59-mlp", "mnist-5k", "mlp", 512, _MLP, 15, 256, classes=(5, 6, 7, 8, 9),
-                pretrained=_DIGITS_0_TO_4, panel="5f"),
+        _DIGITS_5_TO_9,
+        replace(_DIGITS_5_TO_9, name="digits59-random-mlp", pretrained=None, panel="5a"),
         Setting("fashion-digits-mlp", "mnist-5k", "mlp", 512, _MLP, 15, 256,
                 pretrained=replace(_FASHION, width=512), panel="5f"),
         _FASHION_CONV8,
