@@ -237,6 +237,10 @@ def test_a_run_that_fails_does_not_stop_the_others(short, monkeypatch, capsys):
     assert cli.main(["reproduce"]) == 1
     assert "the next call tries them again:\ntransfer_3: it diverged" in capsys.readouterr().err
     assert done == ["transfer_1", "transfer_3", "transfer_5"] and not (output / "profile.json").exists()
+    output.mkdir(parents=True)
+    (output / "profile.json").write_text("of earlier results")
+    assert cli.main(["reproduce", "--only", "transfer_3"]) == 1
+    assert (output / "profile.json").read_text() == "of earlier results"
 
 
 def test_what_was_made_of_something_else_is_not_kept(short, monkeypatch, capsys):

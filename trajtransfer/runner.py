@@ -190,10 +190,11 @@ def _relabel(text: str, notebook: str, name: str) -> str:
 def reproduce(root: Path, profile: str, output: Path, device: str | None, only: Collection[str] = ()) -> Path:
     """Execute the runs of a profile into `output`, and list those that are there in ``profile.json``.
 
-    All parameters are checked before the first run starts. ``profile.json`` is missing while a profile is being run: a
+    All parameters are checked before the first run starts. ``profile.json`` is missing while a whole profile is being run: a
     folder of an interrupted profile is not taken for a complete one, and the next call keeps those of its runs
     that were made of the same code, notebook and parameters. A complete profile is run anew. With names
-    in `only`, these runs are made anew and the others stay as they are. Results of runs that the profile lacks are removed.
+    in `only`, these runs are made anew and the others stay as they are, as does ``profile.json`` should one of them fail.
+    Results of runs that the profile lacks are removed.
     A run that fails does not keep the others from being made; `RunError` says in the end which failed and why.
     """
     listing = listing_of(root, profile)
@@ -206,7 +207,8 @@ def reproduce(root: Path, profile: str, output: Path, device: str | None, only: 
     for leftover in output.glob(".*-*/"):  # the work of a run that was killed
         shutil.rmtree(leftover)
     interrupted, failed = not (output / "profile.json").exists(), []
-    (output / "profile.json").unlink(missing_ok=True)
+    if not only:
+        (output / "profile.json").unlink(missing_ok=True)
     for number, entry in enumerate(progress(listing["runs"], profile), 1):
         origin = _origin(root, entry, override)
         kept = entry["name"] not in only if only else interrupted and _origin_of(output / f"{entry['name']}.ipynb") == origin
