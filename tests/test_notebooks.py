@@ -209,10 +209,7 @@ def test_a_mutated_number_fails():
 
 
 # Made before the work of that day was brought in as one commit, 6516ce9; to be run again, and then struck off here.
-LOST = set(
-    "accelerated_training accelerated_training_resnet18 assumption_p_networks basins_pretrained cost cost_networks "
-    "transfer_conv8 transfer_pretrained transfer_pretrained_resnet18 transfer_resnet18".split()
-)
+LOST = set("accelerated_training assumption_p_networks cost cost_networks transfer_conv8 transfer_pretrained".split())
 
 
 def test_records_name_commits_of_this_history():

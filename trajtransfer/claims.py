@@ -89,8 +89,10 @@ def comparison(
         if (values := _values(check, a)) and (again := _values(check, b))
     ]
     sides = [", ".join(sorted({record["provenance"]["device"] for record in side.values()})) for side in (a, b)]
-    text = f"First: {sides[0]}. Second: {sides[1]}.\n\n{markdown_table(rows)}" if rows else ""
-    return text, [claim["id"] for claim in claims if verdict(claim, a) != verdict(claim, b)]
+    turned = [claim["id"] for claim in claims if verdict(claim, a) != verdict(claim, b)]
+    words = f"Verdicts that differ, by these runs alone: {', '.join(turned) or 'none'}."
+    text = f"First: {sides[0]}. Second: {sides[1]}. {words}\n\n{markdown_table(rows)}" if rows else ""
+    return text, turned
 
 
 def runs_page(records: Mapping[str, Mapping[str, Any]]) -> str:
