@@ -111,13 +111,16 @@ def test_the_published_results_decide_every_claim(published):
     assert {claims.verdict(c, records).partition(" (")[0] for c in listed} <= {"holds", "**fails**"}
 
 
-def test_what_a_run_cannot_tell_decides_nothing():
+def test_what_a_run_cannot_tell_decides_nothing(monkeypatch):
     """A single NaN is no value; among the values of pairs it is one, and meets no criterion."""
+    quoted = []
+    monkeypatch.setattr("myst_nb.glue", lambda name, text, display: quoted.append(text))  # the real one starts an IPython shell
     results = Record("mine", "cpu")
     check = {"record": "mine", "measure": "effect", "at_least": 0}
     for value, words in ((math.nan, "not decided here"), ([0.5, math.nan], "**fails**"), (0.5, "holds")):
         results.measure("effect", value)
         assert claims.verdict({"checks": [check]}, {"mine": {"measures": results.measures}}) == words
+    assert quoted == ["–", "nan%", "50.0%"]
 
 
 def test_a_record_is_written_whole(tmp_path):
