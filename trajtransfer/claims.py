@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trajtransfer.measures import reported_measures
-from trajtransfer.records import markdown_table
+from trajtransfer.records import MISSING, markdown_table
 
 
 def verdict(claim: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> str:
@@ -116,7 +116,7 @@ def runs_page(records: Mapping[str, Mapping[str, Any]]) -> str:
 def _chapters(claim: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> str:
     """Links to the pages of the runs that decide a claim, relative to the folder of the book."""
     runs = [run for run in dict.fromkeys(check["record"] for check in claim["checks"]) if run in records]
-    return ", ".join(f"[{run}](published/{run}.ipynb)" for run in runs) or "–"
+    return ", ".join(f"[{run}](published/{run}.ipynb)" for run in runs) or MISSING
 
 
 def _values(check: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> list[float] | None:
@@ -148,7 +148,7 @@ def _reported_value(check: Mapping[str, Any]) -> str:
     panels = [panel.strip() for panel in str(check.get("panel", "")).split(",") if panel.strip()]
     name = check.get("reported", check["measure"])
     values = [(panel, reported_measures(panel)[name][0]) for panel in panels]
-    return ", ".join(f"{value:.3g} ({panel if panel[0].isalpha() else f'Fig. {panel}'})" for panel, value in values) or "–"
+    return ", ".join(f"{value:.3g} ({panel if panel[0].isalpha() else f'Fig. {panel}'})" for panel, value in values) or MISSING
 
 
 def _is_repetition(record: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from trajtransfer import paper
-from trajtransfer.records import reported
+from trajtransfer.records import MISSING, reported
 
 Row = Mapping[str, Any]
 Measures = dict[str, list[float]]
@@ -104,7 +104,7 @@ def method_table(curves: Curves, reported_: Curves) -> list[dict[str, Any]]:
 
 def percent(values: Sequence[float]) -> str:
     """Fractions as ``mean ± std`` in per cent, or differences in points; a dash for none."""
-    return mean_text([100 * value for value in values], 1) if values else "–"
+    return mean_text([100 * value for value in values], 1) if values else MISSING
 
 
 def percent_row(row: Row) -> dict[str, Any]:
