@@ -12,7 +12,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from trajtransfer import Matching, Permutation, PermutationSpec
-from trajtransfer.transfer import Pair
+from trajtransfer.algorithms import Pair
 
 
 def match(

@@ -17,10 +17,10 @@ import trajtransfer as tt
 from benchmarks import straightforward
 from benchmarks.measure import Row, exponent, in_turn, rows
 from benchmarks.networks import Case, mlp
+from trajtransfer.algorithms import moved
 from trajtransfer.assignment import prepare
 from trajtransfer.models import build
 from trajtransfer.training import Recipe, train
-from trajtransfer.transfer import moved
 
 PLAIN = "FGMT, straightforward"
 

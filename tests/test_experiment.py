@@ -8,9 +8,13 @@ from statistics import fmean
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
 
-from trajtransfer import experiment, measures, networks
+from trajtransfer import experiment, measures, networks, work
 from trajtransfer.data import load_task
+from trajtransfer.objective import gradient
+from trajtransfer.params import parameters
 from trajtransfer.settings import setting
 
 
@@ -37,6 +41,94 @@ def test_rows_are_tidy_and_counted(rows):
     assert {row["gradient_pairs"] for row in rows if row["method"] == "gmt"} == {1, 3, 6, 10, 15}
     assert all(0 <= row[c] <= 1 for row in rows for c in ("accuracy", "selection_accuracy"))
     assert all(row["agreement"] > row["agreement_identity"] for row in rows if row["method"] in ("gmt", "fgmt"))
+
+
+def test_work_is_counted_per_step(rows):
+    """GMT computes all gradients again at each step, FGMT those of one pair; what they cost is the same in every pair."""
+    chosen, units, inputs, classes = setting("mnist5k-mlp"), 1024, 784, 10
+    gradient = 2 * (2 * inputs * units + 3 * units * classes)
+    gains = 2 * units * units * (inputs + 1 + classes)
+    each = (2 * chosen.batch_size * gradient + gains) / 1e9
+    for pair in ("1-2", "3-4", "5-6"):
+        mine = {m: [r for r in rows if (r["pair"], r["method"]) == (pair, m)] for m in experiment.METHODS}
+        assert [row["samples"] for row in mine["gmt"]] == [2 * chosen.batch_size * t for t in (1, 2, 3, 4, 5)]
+        assert [row["GFLOP"] for row in mine["gmt"]] == pytest.approx([each * t for t in (1, 2, 3, 4, 5)])
+        assert [row["GFLOP"] for row in mine["fgmt"]] == pytest.approx([each] * 5)
+        for method in ("oracle", "rebasin"):  # one matching of one pair, before the first step
+            assert [row["GFLOP"] for row in mine[method]] == pytest.approx([gains / 1e9, 0, 0, 0, 0])
+        assert all(row["GFLOP"] == row["samples"] == 0 for row in mine["naive"])
+
+
+def test_the_cost_of_a_transfer_is_a_small_part_of_training_by_counted_work(rows):
+    """Claim C13: the ratio of two counts, whatever the seconds are."""
+    pairs = [(1, 2), (3, 4), (5, 6)]
+    standard = experiment.standard_training(setting("mnist5k-mlp"), pairs, "cpu")
+    assert {row["samples"] for row in standard} == {len(networks.task_of(setting("mnist5k-mlp")).train)}
+    costs = experiment.cost_rows(rows, standard)
+    share = {row["method"]: row["share of training"] for row in costs}
+    assert share["fgmt"] == pytest.approx(0.0663, abs=1e-4) and share["gmt"] == pytest.approx(0.1989, abs=1e-4)
+    busy = [row | {"seconds": 3 * row["seconds"] + 1} for row in rows]
+    again = experiment.cost_rows(busy, standard)
+    assert [row["share of training"] for row in again] == [row["share of training"] for row in costs]
+    assert all(slow["seconds"] > fast["seconds"] for slow, fast in zip(again, costs, strict=True))
+
+
+def test_methods_that_were_not_run_have_no_cost():
+    step = {"pair": "1-2", "samples": 4, "GFLOP": 1.0, "seconds": 0.5}
+    epochs = [{"pair": "1-2", "samples": 10, "GFLOP": 5.0, "seconds": s} for s in (1.0, 9.0, 2.0)]
+    rows = [step | {"method": method} for method in ("naive", "fgmt", "fgmt")]
+    assert experiment.cost_rows(rows, epochs) == [
+        {
+            "method": "fgmt", "samples": 8, "GFLOP": 2.0, "seconds": 1.0,
+            "samples of training": 30, "GFLOP of training": 15.0, "seconds of training": 6.0,
+            "share of training": pytest.approx(2 / 15),
+        }
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["mnist5k-mlp", "mnist5k-conv8-small", "mnist5k-resnet18-tiny"])
+def test_operations_are_those_that_pytorch_counts(name, project):
+    """Products and convolutions, forward and backward, and as many for each sample."""
+    chosen = setting(name)
+    model = networks.initialised(chosen, 1)
+    examples = networks.task_of(chosen).train.subset(torch.arange(6)).tensors()
+    with FlopCounterMode(display=False) as counted:
+        gradient(model, parameters(model), examples)
+    assert 6 * work.sample_operations(chosen, model, "cpu") == counted.get_total_flops()
+
+
+class Products(TorchFunctionMode):
+    """Counts the operations of the products that `Pairs` really computes; too slow to be timed."""
+
+    operations = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.Tensor.addmm_:
+            self.operations += 2 * args[1].numel() * args[2].shape[1]
+        return func(*args, **(kwargs or {}))
+
+
+def steps_with_products(chosen, method):
+    """Each step of a transfer between untrained ends, with the operations of its products."""
+    first, second = (networks.initialised(chosen, seed) for seed in (1, 2))
+    start, end = (parameters(model) for model in (first, networks.initialised(chosen, 3)))
+    target = networks.Network(second, parameters(second), end, {}, [])
+    line = experiment.source_line(chosen, networks.Network(first, start, end, {}, []))
+    steps = experiment.transfer_steps(chosen, method, line, target, "cpu", 1)
+    for _ in range(chosen.steps):
+        with Products() as counted:
+            step = next(steps)
+        yield step, counted.operations
+
+
+@pytest.mark.parametrize("method", ["gmt", "fgmt"])
+@pytest.mark.parametrize(("name", "width"), [("mnist5k-mlp", 64), ("mnist5k-conv8-small", 0.125)])
+def test_products_are_counted_exactly(name, width, method, project):
+    chosen, before = setting(name, width=width, steps=3, batch_size=16), None
+    for step, operations in steps_with_products(chosen, method):
+        counted = round(1e9 * work.step_work(chosen, 0, step, before)["GFLOP"])
+        assert counted == operations > 0
+        before = step
 
 
 def test_same_seed_same_numbers_also_in_an_executor(rows, monkeypatch, project):

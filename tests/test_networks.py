@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors import safe_open
 
 import trajtransfer as tt
 from trajtransfer import models, networks
-from trajtransfer.checkpoints import CheckpointError
+from trajtransfer.checkpoints import CheckpointError, load
+from trajtransfer.locks import locked
 from trajtransfer.settings import SETTINGS, setting, settings
 
 
@@ -34,8 +39,9 @@ def test_a_network_is_trained_once(project, monkeypatch):
     assert [row["epoch"] for row in first.history] == [1, 2, 3]
     folder = only_checkpoint(project).parent
     assert folder.name.startswith("mnist5k-mlp-w16-e3-seed1-")
-    made_of = json.loads((folder / "network.json").read_text())
-    assert made_of["seed"] == 1 and made_of["setting"]["recipe"]["epochs"] == 3
+    with safe_open(only_checkpoint(project), framework="pt") as file:
+        made_of = json.loads(file.metadata()["identity"])
+    assert made_of["seed"] == 1 and made_of["trained"]["recipe"]["epochs"] == 3 and made_of["device"] == "cpu"
     assert not list(project.rglob("*.partial"))
 
 
@@ -106,16 +112,108 @@ def test_a_fraction_of_the_data_makes_another_network(project):
         whole.with_source_fraction(0.1)
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"noise" * 40, lambda b: b[:-5] + b"noise"]
-)
-def test_a_damaged_checkpoint_is_named(damage, project):
-    networks.network(tiny(epochs=1), seed=1)
+DAMAGES = [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"noise" * 40, lambda b: b[:-5] + b"noise"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_named_set_aside_and_made_again(damage, project, capsys):
+    first = networks.network(tiny(epochs=1), seed=1)
     path = only_checkpoint(project)
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(CheckpointError, match=r"is damaged or truncated.*delete it and run again") as error:
-        networks.network(tiny(epochs=1), seed=1)
-    assert str(path) in str(error.value)
+    damaged = damage(path.read_bytes())
+    path.write_bytes(damaged)
+    again = networks.network(tiny(epochs=1), seed=1)
+    assert (first.end - again.end).norm() == 0
+    said = capsys.readouterr().err
+    assert str(path) in said and "it is kept as checkpoint.refused-1.safetensors, and the network is trained anew" in said
+    assert path.with_name("checkpoint.refused-1.safetensors").read_bytes() == damaged
+
+
+def exchanged(project, one, other):
+    """Train two networks, and put the file of the second in the place of the first."""
+    first, second = networks.network(*one), networks.network(*other)
+    paths = {path.parent.name: path for path in (project / "runs" / "networks").glob("*/checkpoint.safetensors")}
+    places = [networks._place(c, c.training(), c.recipe, seed, "cpu").folder.name for c, seed in (one, other)]
+    paths[places[0]].write_bytes(paths[places[1]].read_bytes())
+    return first, second
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (tiny(epochs=1), 2),
+        (tiny(epochs=1, lr=0.02), 1),
+        (replace(tiny(epochs=1), width=17), 1),
+        (replace(tiny(epochs=1), fraction=0.5), 1),
+        (replace(tiny(epochs=1), classes=(0, 1)), 1),
+        (tiny("digits59-mlp", epochs=1), 1),
+        (replace(tiny(epochs=1), size=32, architecture="conv8", width=0.03), 1),
+    ],
+    ids=["seed", "recipe", "width", "part of the data", "classes", "setting", "architecture"],
+)
+def test_the_file_of_another_network_is_refused(other, project, capsys):
+    first, _ = exchanged(project, (tiny(epochs=1), 1), other)
+    again = networks.network(tiny(epochs=1), 1)
+    assert "holds another network" in capsys.readouterr().err
+    assert again.end.keys() == first.end.keys() and (again.end - first.end).norm() == 0
+
+
+def test_exchanged_epochs_of_one_trajectory_are_refused(project, capsys):
+    whole = networks.recorded(tiny(), seed=1)
+    (one, two) = (next(project.rglob(f"epoch-00{n}.safetensors")) for n in (1, 2))
+    two.write_bytes(one.read_bytes())
+    again = networks.recorded(tiny(), seed=1)
+    assert "epoch-002.safetensors holds epoch 1" in capsys.readouterr().err
+    assert all((a - b).norm() == 0 for a, b in zip(whole, again, strict=True))
+
+
+def test_no_flipped_bit_goes_unnoticed(project):
+    """Each is refused, or in the padding of the header, where it says nothing."""
+    chosen = replace(tiny(epochs=2), width=2)
+    whole = networks.network(chosen, seed=1)
+    path, place = only_checkpoint(project), networks._place(chosen, chosen.training(), chosen.recipe, 1, "cpu")
+    intact, chance = path.read_bytes(), random.Random(0)
+    header = int.from_bytes(intact[:8], "little") + 8
+    refused = 0
+    for number in range(320):
+        flipped = bytearray(intact)
+        flipped[chance.randrange(header if number % 2 else len(intact))] ^= 1 << chance.randrange(8)
+        path.write_bytes(flipped)
+        try:
+            checkpoint, history = load(path, whole.model, "cpu", place.identity)
+        except CheckpointError:
+            refused += 1
+        else:
+            assert (checkpoint.params - whole.end).norm() == 0 and history == whole.history and checkpoint.epoch == 2
+    assert refused > 300
+
+
+def test_one_width_is_one_identity(project, monkeypatch):
+    networks.network(replace(tiny(epochs=1), width=1024), 1)
+    monkeypatch.setattr(networks, "train", None)  # a second training would fail
+    for width in (1024.0, SETTINGS["mnist5k-mlp"].width):
+        networks.network(replace(tiny(epochs=1), width=width), 1)
+    networks.network(replace(tiny(epochs=1, weight_decay=0), width=1024), 1)
+
+
+def test_of_two_trainings_of_one_network_the_second_waits(project, capsys):
+    """The second process finds the network that the first has trained meanwhile."""
+    folder = networks._place(tiny(), tiny().training(), tiny().recipe, 1, "cpu").folder
+    with ThreadPoolExecutor() as lanes, locked(folder, "the network"):
+        second = lanes.submit(networks.network, tiny(), 1)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=1.5)
+    assert second.result(timeout=60).history[-1]["epoch"] == 3
+    said = capsys.readouterr().err
+    assert f"waiting for process {os.getpid()} on" in said and f"which is writing the network {folder.name}" in said
+
+
+def test_leftovers_of_killed_trainings_are_removed(project):
+    folder = networks._place(tiny(), tiny().training(), tiny().recipe, 1, "cpu").folder
+    folder.mkdir(parents=True)
+    for name in ("checkpoint.safetensors.99999-1.partial", "notes.partial"):
+        (folder / name).write_text("half")
+    networks.network(tiny(), 1)
+    assert not list(folder.glob("*99999*")) and (folder / "notes.partial").exists()
 
 
 def test_everything_that_decides_the_result_names_another_network(project):
@@ -151,8 +249,9 @@ def test_devices_that_are_not_there_are_refused():
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match=r"device 'cuda' is not available.*--device cpu"):
             networks.select_device("cuda")
-    with pytest.raises(ValueError, match="device 'abacus' is not available"):
-        networks.select_device("abacus")
+    for name in ("abacus", "cpu:99", "", "cpu cpu"):
+        with pytest.raises(ValueError, match=f"device {name!r} is not available"):
+            networks.select_device(name)
 
 
 def test_settings_are_those_of_the_paper():
@@ -182,5 +281,11 @@ def test_changes_reach_the_training_and_pre_training():
     assert [c.width for c in settings("mnist5k-mlp, fashion-mlp", widths="8, 16")] == [8, 16, 8, 16]
     with pytest.raises(ValueError, match="'8; 16' is not a list of whole numbers"):
         settings("mnist5k-mlp", widths="8; 16")
+    with pytest.raises(ValueError, match="'16,16' names a number twice"):
+        settings("mnist5k-mlp", widths="16,16")
+    with pytest.raises(ValueError, match="names a setting twice"):
+        settings("mnist5k-mlp, mnist5k-mlp")
+    with pytest.raises(ValueError, match="cannot be meant"):
+        setting("mnist5k-mlp", steps=10**9)
     with pytest.raises(ValueError, match="'0, 8': the numbers must be positive"):
         settings("mnist5k-mlp", widths="0, 8")

@@ -17,39 +17,13 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from trajtransfer import chapters, runner
-from trajtransfer.settings import settings
+from trajtransfer import chapters, profiles, results, run_parameters
+from trajtransfer.comparison import differences
+from trajtransfer.documents import RecordFile, read_json
 
 REFERENCE = ROOT / "tests" / "reference"
 INPUTS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PUBLISHED = sorted((ROOT / "book" / "published").glob("*.ipynb"))
-# Named tolerances of the record, absolute, for other processors and libraries than those of the reference.
-# An accuracy may differ by some images, a loss or a distance by what that means; slopes and cosines follow.
-TOLERANCES = {
-    "accuracy": 0.12,
-    "loss": 1.0,
-    "agreement": 0.12,
-    "weight space": 2.0,
-    "cosine": 0.3,
-    "rounding": 1e-9,
-    "distance": 0.3,
-}
-KINDS = {
-    "accuracy": "accuracy selection_accuracy peak gap accuracy_barrier accuracy_of_members disagreement calibration_error "
-    "validation_accuracy",
-    "loss": "loss barrier nll",
-    "agreement": "agreement agreement_identity",
-    "weight space": "distance control u v",
-    "cosine": "gradient_cosine cosine relative",
-    "rounding": "change position width share",
-    "distance": "slope low high intercept",
-}
-COLUMNS = {column: kind for kind, columns in KINDS.items() for column in columns.split()}
-# What depends on speed, or on exactly when a descent or a training crosses a line.
-FREE = {"seconds", "seconds of training", "share of training", "seconds of gradients", "seconds of assignments"}
-FREE |= {"seconds of the rest", "seconds of an epoch", "gradients", "assignments", "the rest", "sweeps", "epochs", "saved"}
-# Tables whose number of rows follows the number of sweeps.
-LENGTH_FREE = {"sweeps"}
 
 
 def read(path: Path) -> nbformat.NotebookNode:
@@ -92,27 +66,24 @@ def test_every_figure_has_a_label_a_caption_and_an_alternative_text(path):
 
 @pytest.mark.parametrize("profile", sorted((ROOT / "notebooks" / "profiles").glob("*.yaml")), ids=lambda p: p.stem)
 def test_profiles_are_valid(profile):
-    listing = yaml.safe_load(profile.read_text())
-    names = [entry["name"] for entry in listing["runs"]]
-    assert len(set(names)) == len(names) and listing["description"]
-    assert {entry["notebook"] for entry in listing["runs"]} == {path.stem for path in INPUTS}
-    for entry in listing["runs"]:
-        runner.check(ROOT / "notebooks" / f"{entry['notebook']}.ipynb", entry["parameters"])
-        assert settings(entry["parameters"].get("setting", "mnist5k-mlp"))
+    listing = profiles.profile_of(ROOT, profile.stem)
+    assert {run.notebook for run in listing.runs} == {path.stem for path in INPUTS}
+    for run in listing.runs:
+        path = ROOT / "notebooks" / f"{run.notebook}.ipynb"
+        run_parameters.check_meaning(path, run_parameters.check(path, run.parameters))
 
 
 @pytest.mark.parametrize("path", [*REFERENCE.glob("*.ipynb"), *PUBLISHED], ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_executed_copies_are_those_of_the_inputs(path):
     """Stale copies: other code, other parameters than the profile's, another version, or too large. The book takes prose from
     the notebooks."""
-    profile = json.loads((path.parent / "profile.json").read_text())
-    listing = yaml.safe_load((ROOT / "notebooks" / "profiles" / f"{profile['profile']}.yaml").read_text())
-    (entry,) = [e for e in listing["runs"] if e["name"] == path.stem]
-    executed, record = read(path), json.loads(path.with_suffix(".json").read_text())
-    chapters.chapter(ROOT, path, entry, [], {entry["name"]: record})  # refuses code that is not the notebook's
-    assert executed.metadata.papermill.parameters == entry["parameters"] | {"record": entry["name"]}
-    assert record["provenance"]["versions"]["trajtransfer"] == runner_version()
-    assert record["provenance"]["profile"] == profile["profile"] and "modified" not in record["provenance"]["commit"]
+    listing, records = results.read(path.parent)
+    (run,) = [run for run in profiles.profile_of(ROOT, listing.profile).runs if run.name == path.stem]
+    executed, origin = read(path), records[run.name].provenance
+    chapters.chapter(ROOT, path, run, [], records)  # refuses code that is not the notebook's
+    assert executed.metadata.papermill.parameters == run.parameters | {"record": run.name}
+    assert origin.versions["trajtransfer"] == runner_version()
+    assert origin.profile == listing.profile and "modified" not in origin.commit
     assert path.stat().st_size < 1_000_000
     outputs = [o for c in executed.cells for o in c.get("outputs", [])]
     assert not [o for o in outputs if o.output_type in ("stream", "error")]
@@ -130,7 +101,7 @@ def nbval(folder: Path, names: list[str]) -> subprocess.CompletedProcess[str]:
     On one thread, as the references were: two processes can so run side by side, and another machine does the same sums.
     """
     environment = os.environ | {"TRAJTRANSFER_HOME": str(folder), "TRAJTRANSFER_PROFILE": "quick", "TQDM_DISABLE": "1"}
-    environment |= {"OMP_NUM_THREADS": "1"}
+    environment |= {"OMP_NUM_THREADS": "1", "TRAJTRANSFER_RECORDS": str(folder)}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env"]
     command += [f"--nbval-sanitize-with={REFERENCE / 'sanitize.cfg'}", "--nbval-cell-timeout=600", *names]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1500)
@@ -171,41 +142,30 @@ def test_nbval_passes_on_the_reference_copies(validated):
     assert sum(int(re.search(r"(\d+) passed", done.stdout).group(1)) for done in validated) >= 150
 
 
+def record_of(path: Path) -> RecordFile:
+    return read_json(path, RecordFile, "run `make reference`")
+
+
 @pytest.mark.parametrize("name", sorted(p.stem for p in REFERENCE.glob("*.ipynb")))
 def test_numbers_agree_within_named_tolerances(name, validated, copies):
-    reference, found = (json.loads((folder / f"{name}.json").read_text()) for folder in (REFERENCE, copies))
-    compare(reference, found)
-
-
-# Training a small ResNet amplifies rounding: another processor gives other networks, and other accuracies on the way.
-ROUGH = {"transfer_resnet18": 4, "coordinate_descent": 4, "assumption_p_networks": 4}
-
-
-def compare(reference, found) -> None:
-    """Tables and measures of two records: texts and counts equal, numbers within the tolerance of their column."""
-    assert reference["tables"].keys() == found["tables"].keys() and reference["measures"].keys() == found["measures"].keys()
-    rough = ROUGH.get(reference["name"], 1)
-    for table, rows in reference["tables"].items():
-        if table in LENGTH_FREE:
-            continue
-        assert len(rows) == len(found["tables"][table])
-        for expected, row in zip(rows, found["tables"][table], strict=True):
-            for column, value in expected.items():
-                if column in FREE:
-                    continue
-                if isinstance(value, float):
-                    value = pytest.approx(value, abs=rough * TOLERANCES[COLUMNS[column.replace(" ", "_")]])
-                assert row[column] == value, (table, column)
+    """The tolerances, and that they find something, are those of `comparison` and its tests."""
+    reference, found = (record_of(folder / f"{name}.json") for folder in (REFERENCE, copies))
+    assert differences(reference, found) == []
 
 
 def test_a_mutated_number_fails():
-    reference = json.loads((REFERENCE / "transfer.json").read_text())
+    reference = record_of(REFERENCE / "transfer.json")
     for column, change in (("accuracy", 0.13), ("gradient_pairs", 1), ("t", 1)):
-        mutated = json.loads(json.dumps(reference))
-        mutated["tables"]["curves"][-1][column] += change
-        with pytest.raises(AssertionError, match=column):
-            compare(reference, mutated)
-    compare(reference, reference)
+        mutated = reference.model_copy(deep=True)
+        mutated.tables["curves"][-1][column] += change
+        (found,) = differences(reference, mutated)
+        assert found.place == f"curves, row {len(reference.tables['curves'])}, {column}"
+    for measure, values in reference.measures.items():
+        mutated = reference.model_copy(deep=True)
+        mutated.measures[measure][-1] = -5 * values[-1] - 5
+        (found,) = differences(reference, mutated)
+        assert found.place == f"{measure}, value {len(values)}"
+    assert differences(reference, reference) == []
 
 
 # Made before the work of that day was brought in as one commit, 6516ce9; to be run again, and then struck off here.
@@ -227,11 +187,10 @@ def test_records_name_commits_of_this_history():
 def test_there_is_something_to_compare():
     """Every notebook has an executed copy among the references and among the published results."""
     for folder in (REFERENCE, ROOT / "book" / "published"):
-        runs = json.loads((folder / "profile.json").read_text())
-        listing = yaml.safe_load((ROOT / "notebooks" / "profiles" / f"{runs['profile']}.yaml").read_text())["runs"]
-        assert runs["runs"] == [entry["name"] for entry in listing if entry["name"] in runs["runs"]]
-        made = {entry["notebook"] for entry in listing if entry["name"] in runs["runs"]}
-        assert made == {path.stem for path in INPUTS}
+        listing, records = results.read(folder)
+        made = [run for run in profiles.profile_of(ROOT, listing.profile).runs if run.name in records]
+        assert list(records) == [run.name for run in made]
+        assert {run.notebook for run in made} == {path.stem for path in INPUTS}
 
 
 def test_a_mutated_copy_fails(validated, copies):

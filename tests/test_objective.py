@@ -150,3 +150,40 @@ def test_narrow_pointwise_convolutions_keep_away_from_a_fault_of_onednn(channels
     exact = gradient(model.double(), tt.parameters(model), (data[0].double(), data[1]))
     found = gradient(model.float(), tt.parameters(model), data)
     assert (found.to(torch.float64) - exact).norm() <= 1e-5 * exact.norm()
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_gradients_are_the_same_in_every_grad_mode(mode, generator):
+    model, batch = normalised(), data(generator)
+    theta = tt.parameters(model)
+    plain = tt.gradient(model, theta, batch)
+    with mode():
+        inside = tt.gradient(model, 1.0 * theta, tuple(x.clone() for x in batch))
+        assert not torch.is_grad_enabled()
+    assert (plain - inside).norm() == 0 and torch.is_grad_enabled()
+
+
+def test_out_of_memory_stays_what_it_is(generator):
+    model = mlp()
+
+    def loss(outputs, labels):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError, match="out of memory"):
+        tt.evaluate(model, tt.parameters(model), data(generator), loss=loss)
+
+
+@pytest.mark.parametrize("ignored", [[0], [3, 4, 5]])
+def test_ignored_labels_do_not_count(ignored, generator):
+    model, (x, y) = mlp(), data(generator)
+    y[ignored] = -100
+    kept = y != -100
+    whole = tt.evaluate(model, tt.parameters(model), (x, y))
+    assert whole.loss == pytest.approx(tt.evaluate(model, tt.parameters(model), (x[kept], y[kept])).loss, rel=1e-6)
+
+
+def test_probabilities_are_labels_too(generator):
+    model, (x, y) = mlp(), data(generator)
+    soft = F.one_hot(y, 3).float()
+    hard = tt.gradient(model, tt.parameters(model), (x, y))
+    assert (tt.gradient(model, tt.parameters(model), (x, soft)) - hard).norm() <= 1e-6 * hard.norm()

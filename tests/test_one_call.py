@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -136,3 +137,137 @@ def test_tied_names_and_buffers(generator):
     model.load_state_dict(state)
     assert torch.equal(state["first.weight"], state["again.weight"]) and "scratch" not in state
     assert torch.equal(state["table"], target.table)
+
+
+# --- dtypes, grad modes, and errors that say at which step
+
+
+def inputs_of(dtype):
+    generator = torch.Generator().manual_seed(0)
+    return [(x.to(dtype), y) for x, y in batches(generator)]
+
+
+def state_of(seed, dtype):
+    return {name: x.clone() for name, x in networks(seed).to(dtype).state_dict().items()}
+
+
+def small_transfer(dtype=torch.float32, **options):
+    states = [state_of(seed, dtype) for seed in (1, 2, 3)]
+    options = {"batches": inputs_of(dtype), "steps": 2, **options}
+    return tt.transfer(networks(4).to(dtype), (states[0], states[1]), states[2], **options)
+
+
+def equal(a, b):
+    same = [torch.equal(a.params[name], b.params[name]) for name in a.params]
+    return all(same) and a.permutation == b.permutation and a.scores == b.scores
+
+
+@pytest.mark.parametrize("method", ["gmt", "fgmt"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_every_floating_type_is_transferred_and_kept(dtype, method):
+    result = small_transfer(dtype, method=method)
+    assert {x.dtype for x in result.params.values()} == {dtype} and result.permutation.indices["0"].dtype == torch.int64
+    networks(1).to(dtype).load_state_dict(result.state_dict())
+
+
+TYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
+
+
+@pytest.mark.parametrize(("model", "other"), list(itertools.permutations(TYPES, 2)))
+@pytest.mark.parametrize("role", ["start", "end", "target", "batches"])
+def test_a_type_that_differs_from_that_of_the_model_is_named(model, other, role):
+    given = {name: state_of(seed, model) for seed, name in enumerate(("start", "end", "target"))}
+    given["batches"] = inputs_of(model)
+    given[role] = inputs_of(other) if role == "batches" else state_of(5, other)
+    with pytest.raises(ValueError) as error:
+        tt.transfer(networks(4).to(model), (given["start"], given["end"]), given["target"], given["batches"], steps=2)
+    words = "the first inputs of batches" if role == "batches" else f"the {role} "
+    assert words in str(error.value) and str(model) in str(error.value) and str(other) in str(error.value)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_the_grad_mode_of_the_caller_changes_nothing_and_stays(mode):
+    plain = small_transfer()
+    with mode():
+        before = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        found = small_transfer()
+        assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == before
+    assert equal(plain, found)
+
+
+def test_tensors_made_in_inference_mode_are_transferred_outside():
+    with torch.inference_mode():
+        data, states, model = inputs_of(torch.float32), [state_of(seed, torch.float32) for seed in (1, 2, 3)], networks(4)
+    assert equal(tt.transfer(model, (states[0], states[1]), states[2], data, steps=2), small_transfer())
+
+
+def test_grad_mode_is_left_alone_by_an_error(generator):
+    with torch.no_grad(), pytest.raises(ValueError, match=r"label [56] is none of the 2 classes"):
+        small_transfer(batches=[(x, y + 5) for x, y in batches(generator)])
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("kind", [list, tuple, lambda data: torch.utils.data.DataLoader(data, batch_size=None)])
+def test_batches_and_selection_may_be_anything_that_starts_again(kind, generator):
+    data = batches(generator)
+    assert equal(small_transfer(batches=kind(data), selection=kind(data)), small_transfer(batches=data, selection=data))
+
+
+def test_no_step_is_chosen_by_a_loss_that_is_not_finite():
+    """A later step that is NaN is passed over; one at the start would win against all."""
+    calls = iter(range(1000))
+
+    def loss(outputs, labels):
+        scale = float("nan") if not torch.is_grad_enabled() and next(calls) == bad else 1.0
+        return scale * nn.functional.cross_entropy(outputs, labels)
+
+    bad = 1
+    result = small_transfer(loss=loss)
+    assert result.t != 1 and result.scores[1].loss != result.scores[1].loss
+    bad, calls = 0, iter(range(1000))
+    with pytest.raises(ValueError, match="the loss of the target initialisation is nan on the selection batches"):
+        small_transfer(loss=loss)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "step", "words"),
+    [(1, 1, "the gradient of the target"), (2, 1, "the gradient of the source"), (3, 2, "the gradient of the target")],
+)
+def test_a_gradient_that_overflows_names_its_step_and_side(wrong, step, words):
+    calls = iter(range(1, 1000))
+
+    def loss(outputs, labels):
+        scale = float("inf") if torch.is_grad_enabled() and next(calls) == wrong else 1.0
+        return scale * nn.functional.cross_entropy(outputs, labels)
+
+    with pytest.raises(ValueError, match=rf"step {step}: {words} is not finite at '0\.weight': the numbers overflow"):
+        small_transfer(loss=loss)
+
+
+def test_an_error_of_ones_own_batches_comes_through(generator):
+    class Broken(ValueError):
+        pass
+
+    def data():
+        yield batches(generator)[0]
+        raise Broken("my file is broken")
+
+    with pytest.raises(Broken, match="my file is broken"):
+        small_transfer(batches=data())
+
+
+def test_tied_names_and_buffers_of_other_values_are_refused(generator):
+    data, states = batches(generator), [networks(seed, Tied).state_dict() for seed in (1, 2, 3)]
+    untied = states[2] | {"again.weight": states[2]["first.weight"] + 1}
+    with pytest.raises(ValueError, match=r"the target holds different tensors 'first\.weight' and 'again\.weight'"):
+        tt.transfer(networks(4, Tied), (states[0], states[1]), untied, data, steps=2)
+    with pytest.raises(ValueError, match="the target does not fit the model at the buffer 'table'"):
+        tt.transfer(networks(4, Tied), (states[0], states[1]), states[2] | {"table": torch.zeros(2)}, data, steps=2)
+
+
+def test_selection_of_samples_of_two_shapes_is_refused():
+    model = nn.Sequential(nn.AdaptiveAvgPool1d(6), nn.Flatten(), nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2))
+    state, labels = model.state_dict(), torch.zeros(4, dtype=torch.long)
+    data = [(torch.randn(4, 1, n), labels) for n in (6, 12)]
+    with pytest.raises(ValueError, match=r"inputs of shapes \(4, 1, 6\), \(4, 1, 12\)"):
+        tt.transfer(model, (state, state), state, data, selection=data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 import tomllib
 
@@ -41,7 +42,7 @@ def test_conda_takes_the_same_pins():
 def test_imports_are_declared():
     """Every third-party package that the library imports is a dependency of its own, not somebody else's."""
     declared = {Requirement(text).name.replace("-", "_") for text in PROJECT["dependencies"]} | {"yaml", "mlxtend"}
-    transitive = {"numpy", "nbclient", "nbformat", "traitlets", "IPython"}  # of torch, papermill and ipykernel
+    transitive = {"numpy", "nbclient", "jupyter_client", "nbformat", "traitlets", "IPython"}  # of torch, papermill and ipykernel
     for path in (ROOT / "trajtransfer").glob("*.py"):
         for name in re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE):
             assert name in declared | transitive | {"trajtransfer"} or name in sys.stdlib_module_names, (path.name, name)
@@ -75,3 +76,17 @@ def test_modules_and_functions_stay_small():
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
                 assert node.end_lineno - node.lineno < 45, (path.name, node.name)
+
+
+@pytest.mark.parametrize("command", [["--help"], ["run", "--help"], ["reproduce", "--help"], ["rnu"], ["run"]])
+def test_help_and_refusals_do_not_wait_for_torch(command):
+    code = "import sys; from trajtransfer import cli\ntry: cli.main(sys.argv[1:])\nexcept SystemExit: pass\n"
+    code += "sys.exit(bool({'torch', 'numpy', 'papermill', 'pydantic'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code, *command], capture_output=True).returncode == 0
+
+
+def test_names_are_those_of_their_modules_whatever_was_imported_first():
+    code = "import trajtransfer.algorithms, trajtransfer.landscape, trajtransfer as tt\n"
+    code += "assert callable(tt.transfer) and callable(tt.segment) and set(tt._MODULE_OF) == set(tt.__all__)\n"
+    code += "assert all(getattr(tt, name).__module__.startswith('trajtransfer') or name == 'Axis' for name in tt.__all__)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == ""

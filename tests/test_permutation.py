@@ -105,3 +105,41 @@ def test_permutations_of_different_specifications_do_not_compose():
     other = tt.PermutationSpec({"a": 5}, {"w": ((tt.Segment("a", 5),),)})
     with pytest.raises(ValueError, match="different specifications"):
         draw(0) @ tt.Permutation.identity(other)
+
+
+@given(SEEDS)
+def test_every_index_of_another_kind_of_whole_numbers_becomes_int64(i):
+    pi = draw(i)
+    for dtype in (torch.int32, torch.int16, torch.uint8):
+        same_one = tt.Permutation(SPEC, {units: x.to(dtype) for units, x in pi.indices.items()})
+        assert same_one == pi and {x.dtype for x in same_one.indices.values()} == {torch.int64}
+
+
+@given(st.lists(st.integers(-2, 7), min_size=3, max_size=7))
+def test_indices_are_accepted_if_and_only_if_they_are_a_permutation(numbers):
+    """At construction and in `replace`, against the definition."""
+    good = sorted(numbers) == list(range(5))
+    for make in (
+        lambda: tt.Permutation(SPEC, {"a": torch.tensor(numbers), "b": torch.arange(3)}),
+        lambda: tt.Permutation.identity(SPEC).replace("a", torch.tensor(numbers)),
+    ):
+        if good:
+            assert make().indices["a"].tolist() == numbers
+        else:
+            with pytest.raises(ValueError, match="units 'a'"):
+                make()
+
+
+@given(st.permutations(range(5)))
+def test_every_permutation_is_accepted(numbers):
+    assert tt.Permutation.identity(SPEC).replace("a", torch.tensor(numbers)).indices["a"].tolist() == numbers
+
+
+def test_what_follows_from_valid_permutations_is_not_checked_again(monkeypatch):
+    """Descents make thousands; only indices from outside are looked at."""
+    looked = []
+    monkeypatch.setattr("trajtransfer.permutation._checked", lambda units, x, n: looked.append(units) or x)
+    pi = draw(0)
+    assert not looked and (pi @ pi.inverse()) == tt.Permutation.identity(SPEC) and not looked
+    pi.replace("b", torch.arange(3))
+    assert looked == ["b"]

@@ -9,24 +9,26 @@ import subprocess
 import sys
 import time
 
-import nbformat
 import pytest
 from conftest import ROOT
 
-from trajtransfer import cli, runner
+from tests.folders import contents, make, rewrite
+from trajtransfer import cli, profiles, results, run_parameters, runner
+from trajtransfer.documents import Run
+from trajtransfer.project import RunError
 
 NOTEBOOK = ROOT / "notebooks" / "transfer.ipynb"
 
 
 def test_parameters_have_types_defaults_and_help():
-    found = runner.parameters(NOTEBOOK)
+    found = run_parameters.parameters(NOTEBOOK)
     assert found["steps"].type == "int" and found["steps"].default == 0 and "length T" in found["steps"].help
     assert found["pairs"].type == "str" and found["width"].type == "float" and "record" not in found
 
 
 def test_values_are_converted_by_type():
     given = {"steps": "3", "width": "1e-3", "pairs": "1-2", "batch_size": 64}
-    assert runner.check(NOTEBOOK, given) == {"steps": 3, "width": 0.001, "pairs": "1-2", "batch_size": 64}
+    assert run_parameters.check(NOTEBOOK, given) == {"steps": 3, "width": 0.001, "pairs": "1-2", "batch_size": 64}
 
 
 @pytest.mark.parametrize(
@@ -39,9 +41,16 @@ def test_values_are_converted_by_type():
         (["run", "transfer", "-p", "steps"], "-p steps: expected NAME=VALUE"),
         (["run", "transfer", "-p", "record=mine"], "transfer has no parameter 'record'"),
         (["reproduce", "--profile", "slow"], "unknown profile 'slow'; known: gpu, laptop, paper, quick"),
+        (["run", "transfer", "-p", "steps=3", "-p", "steps=4"], "a parameter is given twice by -p"),
         (["book", "--results", "nowhere"], "nowhere holds no results"),
         (["compare", "tests/reference", "nowhere"], "nowhere holds no results"),
-        (["compare", "tests/reference", "book/published"], "have no two runs of the same parameters and data"),
+        (["compare", "tests/reference", "tests/reference"], "have no two runs of the same parameters and data"),
+        (["run", "transfer", "--output", "notebooks"], "notebooks is among the sources of the project"),
+        (["run", "transfer", "--output", "."], ". holds files that trajtransfer did not make"),
+        (["run", "transfer", "--output", "README.md"], "README.md is not a folder; choose another --output"),
+        (["run", "transfer", "--output", "tests/reference"], "tests/reference holds the profile quick"),
+        (["reproduce", "--output", "book"], "book is among the sources of the project"),
+        (["reproduce", "--only", "theorem", "--output", "book/published"], "holds the profile laptop, not quick"),
     ],
 )
 def test_bad_input_is_refused_before_anything_runs(arguments, message, monkeypatch, capsys):
@@ -102,35 +111,35 @@ def test_other_parameters_give_another_figure_and_other_numbers(checkout):
     (figure_a, final_a, parameters_a), (figure_b, final_b, parameters_b) = found
     assert figure_a != figure_b and final_a != final_b
     assert (parameters_a["width"], parameters_b["width"], parameters_b["pairs"]) == (64, 96, "7-8")
-    assert not [p for p in (checkout / "runs" / "own").iterdir() if p.name.startswith(".")]
+    hidden = [name for name in contents(checkout / "runs" / "own") if name.startswith(".")]
+    assert hidden == [".trajtransfer-lock"]
 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        (["width=nan", "pairs=1-2"], "steps, batch_size and width must be positive"),
-        (["pairs=3-3"], "seed pair 3-3: source and target are the same run"),
-        (["setting=mnits"], "unknown setting 'mnits'; known: mnist-mlp"),
-        (["batch_size=100000", "pairs=1-2", "width=8"], "a batch of 100000 cannot be drawn from 3848 images"),
+        (["pairs=1-2", "width=8", "setting=mnist-mlp"], "MissingDataError: MNIST is not in"),
     ],
 )
 def test_errors_inside_a_notebook_are_reported_and_leave_earlier_results(parameters, message, checkout, capsys):
-    earlier = checkout / "runs" / "own" / "transfer.json"
-    earlier.parent.mkdir(parents=True)
-    earlier.write_text("earlier")
+    folder = checkout / "runs" / "own"
+    with results.opened(checkout, folder) as ours, ours.work("transfer") as work:
+        make(work, "transfer")
+        ours.take("transfer", work)
+    before = contents(folder)
     assert cli.main(["run", "transfer", *(x for p in parameters for x in ("-p", p))]) == 1
     assert message in capsys.readouterr().err
-    assert [p.name for p in earlier.parent.iterdir()] == ["transfer.json"] and earlier.read_text() == "earlier"
+    assert contents(folder).keys() == before.keys() and (folder / "transfer.ipynb").read_text() == "notebook 1"
 
 
 def test_an_interrupted_run_leaves_nothing_half_written(checkout, monkeypatch, capsys):
-    def interrupted(root, path, executed, values, profile):
+    def interrupted(path, executed, values):
         executed.write_text("half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runner, "_execute", interrupted)
     assert cli.main(["run", "transfer"]) == 130
-    assert not list((checkout / "runs" / "own").iterdir())
+    assert contents(checkout / "runs" / "own").keys() == {".trajtransfer-lock"}
 
 
 def test_a_real_interrupt_stops_the_kernel_and_leaves_nothing(checkout):
@@ -141,32 +150,9 @@ def test_a_real_interrupt_stops_the_kernel_and_leaves_nothing(checkout):
         time.sleep(0.2)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130 and "nothing half-written was kept" in said
-    assert not list((checkout / "runs" / "own").iterdir())
-
-
-def test_a_profile_is_complete_or_not_there(checkout, monkeypatch, capsys):
-    output = checkout / "runs" / "quick"
-    output.mkdir(parents=True)
-    for name in ("profile.json", "gone.json", "gone-curves.csv"):
-        (output / name).write_text("{}")
-    for name in ("gone.ipynb", "transfer.ipynb"):
-        nbformat.write(nbformat.v4.new_notebook(), output / name)
-    done = []
-
-    def pretend(root, notebook, given, output, *, name, profile, head, origin):
-        done.append(name)
-        if name == "transfer" and stop:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(runner, "run", pretend)
-    stop = True
-    assert cli.main(["reproduce"]) == 130
-    assert not (output / "profile.json").exists() and (output / "gone.json").exists()
-    stop = False
-    assert cli.main(["reproduce"]) == 0
-    assert json.loads((output / "profile.json").read_text())["runs"] == ["transfer"]  # what is there, whoever made it
-    assert done.count("transfer") == 2 and sorted(p.name for p in output.iterdir()) == ["profile.json", "transfer.ipynb"]
+    assert process.returncode == 130 and said.splitlines()[-1:] == ["interrupted; nothing half-written was kept"]
+    assert said.count("\n") == 1
+    assert contents(checkout / "runs" / "own").keys() == {".trajtransfer-lock"}
 
 
 @pytest.fixture
@@ -200,79 +186,167 @@ def test_a_killed_profile_goes_on_where_it_was_and_ends_with_the_same_numbers(sh
     process.wait()
     first = output / "transfer_1.ipynb"
     written = first.stat().st_mtime_ns
-    assert not (output / "profile.json").exists() and not (output / "transfer_3.ipynb").exists()
+    assert '"complete": false' in (output / "results.json").read_text() and not (output / "transfer_3.ipynb").exists()
     subprocess.run(["pkill", "-KILL", "-f", str(output)], check=False)  # a kernel has a session of its own
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 0 and "[1/3] transfer_1 (kept)" in again.stdout and "[2/3] transfer_3\n" in again.stdout
-    assert first.stat().st_mtime_ns == written and not list(output.glob(".*"))
+    assert first.stat().st_mtime_ns == written and not list(output.glob(".*/"))
     anew = short / "runs" / "anew"
     assert cli.main(["reproduce", "--device", "cpu", "--output", str(anew)]) == 0
     assert all(numbers(output, f"transfer_{n}") == numbers(anew, f"transfer_{n}") for n in (1, 3, 5))
 
 
-def test_a_verdict_that_turned_fails_the_comparison(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(ROOT)
-    for name in ("transfer", "theorem"):
-        record = json.loads((ROOT / "tests" / "reference" / f"{name}.json").read_text())
-        record["provenance"]["seconds"] = {}
-        (tmp_path / f"{name}.json").write_text(json.dumps(record))
-    (tmp_path / "profile.json").write_text('{"runs": ["transfer", "theorem"]}')
-    assert cli.main(["compare", "tests/reference", str(tmp_path)]) == 0
-    assert "| C6 | GMT − Oracle, last step |" in capsys.readouterr().out
-    record["measures"]["ratio"] = [2.0]
-    (tmp_path / "theorem.json").write_text(json.dumps(record))
-    assert cli.main(["compare", "tests/reference", str(tmp_path)]) == 1
-    assert "other verdicts: C1" in capsys.readouterr().err
+def pretended(monkeypatch, fails=()):
+    """Let runs be made of nothing at once, or fail; the names of those that were asked for."""
+    done = []
+
+    def pretend(path, executed, values):
+        name = values["record"]
+        done.append(name)
+        if name in fails:
+            raise fails[name]
+        make(executed.parent, name)
+
+    monkeypatch.setattr(runner, "_execute", pretend)
+    monkeypatch.setattr(runner, "_tidy", lambda executed, chosen: None)
+    return done
+
+
+def test_a_profile_is_complete_or_said_not_to_be(short, monkeypatch):
+    output = short / "runs" / "quick"
+    done = pretended(monkeypatch, {"transfer_3": KeyboardInterrupt()})
+    assert cli.main(["reproduce"]) == 130
+    with pytest.raises(
+        RunError, match=r"is not complete \(so far: transfer_1\); go on with `trajtransfer reproduce --profile quick"
+    ):
+        results.read(output)
+    done = pretended(monkeypatch)
+    assert cli.main(["reproduce"]) == 0
+    assert done == ["transfer_3", "transfer_5"] and list(results.read(output)[1]) == ["transfer_1", "transfer_3", "transfer_5"]
+
+
+def test_a_run_that_left_the_profile_goes_and_what_is_not_ours_stays(short, monkeypatch):
+    output = short / "runs" / "quick"
+    pretended(monkeypatch)
+    assert cli.main(["reproduce"]) == 0
+    (output / "transfer_3-notes.csv").write_text("mine")
+    path = short / "notebooks" / "profiles" / "quick.yaml"
+    listing = json.loads(path.read_text())
+    path.write_text(json.dumps(listing | {"runs": listing["runs"][:1]}))
+    assert cli.main(["reproduce"]) == 0
+    left = {name for name in contents(output) if name.startswith("transfer_")}
+    assert left == {"transfer_1.ipynb", "transfer_1.json", "transfer_1-curves.csv", "transfer_3-notes.csv"}
 
 
 def test_a_run_that_fails_does_not_stop_the_others(short, monkeypatch, capsys):
-    output, done = short / "runs" / "quick", []
-
-    def pretend(root, notebook, given, output, *, name, profile, head, origin):
-        done.append(name)
-        if name == "transfer_3":
-            raise runner.RunError("it diverged")
-
-    monkeypatch.setattr(runner, "run", pretend)
+    output = short / "runs" / "quick"
+    done = pretended(monkeypatch, {"transfer_3": OSError(28, "No space left on device")})
     assert cli.main(["reproduce"]) == 1
-    assert "the next call tries them again:\ntransfer_3: it diverged" in capsys.readouterr().err
-    assert done == ["transfer_1", "transfer_3", "transfer_5"] and not (output / "profile.json").exists()
-    output.mkdir(parents=True)
-    (output / "profile.json").write_text("of earlier results")
+    said = capsys.readouterr().err
+    assert f"the next call tries them again:\ntransfer_3: {output} cannot be written ([Errno 28] No space left" in said
+    assert done == ["transfer_1", "transfer_3", "transfer_5"]
+    with pytest.raises(RunError, match="is not complete"):
+        results.read(output)
+    pretended(monkeypatch)
+    assert cli.main(["reproduce"]) == 0
+    pretended(monkeypatch, {"transfer_3": RunError("it diverged")})
     assert cli.main(["reproduce", "--only", "transfer_3"]) == 1
-    assert (output / "profile.json").read_text() == "of earlier results"
+    assert len(results.read(output)[1]) == 3  # complete, with the earlier run
 
 
-def test_what_was_made_of_something_else_is_not_kept(short, monkeypatch, capsys):
-    output, done = short / "runs" / "quick", []
+def test_what_was_made_of_something_else_is_not_kept(short, monkeypatch):
+    output, path = short / "runs" / "quick", short / "notebooks" / "profiles" / "quick.yaml"
+    done = pretended(monkeypatch)
 
-    def pretend(root, notebook, given, output, *, name, profile, head, origin):
-        done.append(name)
-        content = nbformat.v4.new_notebook(metadata={"trajtransfer": {"origin": origin}})
-        output.mkdir(parents=True, exist_ok=True)
-        nbformat.write(content, output / f"{name}.ipynb")
+    def interrupt():
+        rewrite(output, complete=False)
 
-    monkeypatch.setattr(runner, "run", pretend)
-    runner.reproduce(short, "quick", output, None)
-    runner.reproduce(short, "quick", output, None)  # complete: all anew
+    profiles.reproduce(short, "quick", output, None)
+    profiles.reproduce(short, "quick", output, None)  # complete: all anew
     assert len(done) == 6
-    (output / "profile.json").unlink()
-    runner.reproduce(short, "quick", output, None)  # interrupted, nothing changed: all kept
+    interrupt()
+    profiles.reproduce(short, "quick", output, None)  # interrupted, nothing changed: all kept
     assert len(done) == 6
-    (output / "profile.json").unlink()
-    runner.reproduce(short, "quick", output, "cpu")  # another device
-    assert len(done) == 9
-    runner.reproduce(short, "quick", output, "cpu", ["transfer_3"])
-    assert done[9:] == ["transfer_3"] and len(json.loads((output / "profile.json").read_text())["runs"]) == 3
-    with pytest.raises(runner.RunError, match=r"the profile quick has no run transfer_7; it has: transfer_1, transfer_3"):
-        runner.reproduce(short, "quick", output, None, ["transfer_7"])
+    interrupt()
+    (output / "transfer_1.json").write_text("damaged")
+    profiles.reproduce(short, "quick", output, None)  # a damaged result is made again
+    assert done[6:] == ["transfer_1"] and (output / "transfer_1.kept-1.json").read_text() == "damaged"
+    interrupt()
+    profiles.reproduce(short, "quick", output, "cpu")  # another device
+    assert len(done) == 10
+    interrupt()
+    path.write_text(path.read_text().replace('"width": 64', '"width": 65'))
+    profiles.reproduce(short, "quick", output, "cpu")  # another profile
+    assert len(done) == 13
+    profiles.reproduce(short, "quick", output, "cpu", ["transfer_3"])
+    assert done[13:] == ["transfer_3"] and len(results.read(output)[1]) == 3
+    with pytest.raises(RunError, match=r"the profile quick has no run transfer_7; it has: transfer_1, transfer_3"):
+        profiles.reproduce(short, "quick", output, None, ["transfer_7"])
+
+
+def test_all_parameters_are_checked_before_the_first_run(short, monkeypatch, capsys):
+    path = short / "notebooks" / "profiles" / "quick.yaml"
+    listing = json.loads(path.read_text())
+    listing["runs"][-1]["parameters"]["batch_size"] = 10**6
+    path.write_text(json.dumps(listing))
+    done = pretended(monkeypatch)
+    assert cli.main(["reproduce"]) == 1
+    assert "transfer: a batch of 1000000 cannot be drawn from 3848 images" in capsys.readouterr().err
+    assert not done and not (short / "runs" / "quick").exists()
+
+
+def test_two_profiles_do_not_write_into_one_folder(short, monkeypatch, capsys):
+    output = short / "runs" / "quick"
+    done = pretended(monkeypatch)
+    with results.opened(short, output, "quick"):
+        assert cli.main(["reproduce"]) == 1
+    assert f"is being written by process {os.getpid()}" in capsys.readouterr().err and not done
+
+
+def test_a_record_of_a_notebook_in_jupyter_goes_under_runs(checkout, monkeypatch, tmp_path):
+    """As plain papermill and Jupyter do: the notebook's own folder is the current one, and keeps what it has."""
+    import papermill
+
+    here = tmp_path / "elsewhere"
+    here.mkdir()
+    (here / "transfer.json").write_text("mine")
+    given = {"width": 16, "pairs": "1-2", "steps": 2, "methods": "naive"}
+    papermill.execute_notebook(str(NOTEBOOK), str(here / "mine.ipynb"), given, cwd=str(here), progress_bar=False)
+    assert contents(here).keys() == {"transfer.json", "mine.ipynb"} and (here / "transfer.json").read_text() == "mine"
+    assert list(results.read(checkout / "runs" / "notebooks")[1]) == ["transfer"]
+
+
+def test_nothing_is_said_on_the_terminal_after_success(checkout):
+    command = [sys.executable, "-m", "trajtransfer.cli", "run", "transfer", "--device", "cpu"]
+    given = ["width=16", "pairs=1-2", "steps=2", "methods=naive"]
+    done = subprocess.run([*command, *(x for p in given for x in ("-p", p))], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout == f"{checkout / 'runs' / 'own' / 'transfer.ipynb'}\n"
+
+
+def test_a_reader_that_had_enough_is_no_error():
+    command = f"set -o pipefail; {sys.executable} -m trajtransfer.cli list | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "accelerated_training\n", "")
+
+
+@pytest.mark.parametrize("command", ["list", "run transfer", "reproduce", "book", "compare a b"])
+def test_outside_a_checkout_commands_say_in_one_line_what_they_need(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TRAJTRANSFER_HOME", raising=False)
+    (tmp_path / "_build" / "html").mkdir(parents=True)
+    (tmp_path / "_build" / "html" / "mine.html").write_text("mine")
+    assert cli.main(command.split()) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "run this inside a checkout of trajtransfer, or name one by TRAJTRANSFER_HOME" in said
+    assert (tmp_path / "_build" / "html" / "mine.html").exists()
 
 
 def test_a_run_has_its_own_title_and_note():
     text = "# A title\n\nSome words, # not a title."
-    assert runner._opening(text, {}) == text
-    assert runner._opening(text, {"title": r"Another \1"}) == text.replace("A title", r"Another \1")
-    assert runner._opening(text, {"note": "As it turned out."}) == text + "\n\nAs it turned out."
+    plain = {"name": "mine", "notebook": "transfer"}
+    assert runner._opening(text, Run(**plain)) == text
+    assert runner._opening(text, Run(**plain, title=r"Another \1")) == text.replace("A title", r"Another \1")
+    assert runner._opening(text, Run(**plain, note="As it turned out.")) == text + "\n\nAs it turned out."
 
 
 def test_labels_follow_the_name_of_the_run():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from itertools import takewhile
 from pathlib import Path
@@ -15,10 +15,14 @@ from typing import Any
 import nbformat
 import yaml
 
-from trajtransfer import chapters, runner
-from trajtransfer.claims import claims_page, comparison, runs_page, summary
+from trajtransfer import chapters, results
+from trajtransfer.claims import claims_page, runs_page, summary
+from trajtransfer.documents import Listing, RecordFile, read_claims
+from trajtransfer.locks import locked
+from trajtransfer.profiles import profile_of
+from trajtransfer.project import RunError
 from trajtransfer.records import markdown_table
-from trajtransfer.runner import RunError
+from trajtransfer.run_parameters import notebooks, parameters
 from trajtransfer.settings import SETTINGS
 
 RESULTS = "book/published/"
@@ -27,40 +31,39 @@ THEBE = re.compile(r'\s*<script[^>]*(src="[^"]*sphinx-thebe[^"]*">|>const THEBE_
 LANDING = "permutation_symmetry-transferred"  # the figure that shows the method on the first page
 
 
-def build(root: Path, results: Path) -> Path:
-    """Render ``_build/html`` from the prose in `root` and the executed notebooks in `results`; returns its index.
+def build(root: Path, folder: Path) -> Path:
+    """Render ``_build/html`` from the prose in `root` and the executed notebooks in `folder`; returns its index.
 
     The sources are staged in ``_build/source``, so that results of any profile can take the place of the
     published ones. Warnings are errors. Raises `RunError` when results or pages are missing.
     """
-    runs = _runs(results)
-    source = root / "_build" / "source"
-    shutil.rmtree(source, ignore_errors=True)
-    shutil.copytree(root / "book", source / "book", ignore=shutil.ignore_patterns("published"))
-    shutil.copytree(results, source / RESULTS, ignore=shutil.ignore_patterns(".*"))
-    write_generated_pages(root, source / RESULTS, runs)
-    _write_chapters(root, source / RESULTS)
-    shutil.copytree(Path(__file__).parent, source / "book" / "code", ignore=shutil.ignore_patterns("*[!y]", "__*"))
-    shutil.copy(root / "_config.yml", source)
-    toc = _toc(root, runs)
-    (source / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
-    _copy_mathjax(source / "book" / "_static")
-    _render(root, source)
-    index = root / "_build" / "html" / "index.html"
-    absent = [page for page in _pages(toc) if not (index.parent / f"{page}.html").exists()]
-    if absent or not index.exists():
-        raise RunError(f"the book lacks the pages {absent or 'index.html'}")
-    return index
+    listing, records = results.read(folder)
+    with locked(root / "_build", "the book"):
+        source = root / "_build" / "source"
+        shutil.rmtree(source, ignore_errors=True)
+        shutil.copytree(root / "book", source / "book", ignore=shutil.ignore_patterns("published"))
+        shutil.copytree(folder, source / RESULTS, ignore=shutil.ignore_patterns(".*"))
+        write_generated_pages(root, source / RESULTS, listing, records)
+        _write_chapters(root, source / RESULTS, listing, records)
+        shutil.copytree(Path(__file__).parent, source / "book" / "code", ignore=shutil.ignore_patterns("*[!y]", "__*"))
+        shutil.copy(root / "_config.yml", source)
+        toc = _toc(root, list(records))
+        (source / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
+        _copy_mathjax(source / "book" / "_static")
+        _render(root, source)
+        index = root / "_build" / "html" / "index.html"
+        absent = [page for page in _pages(toc) if not (index.parent / f"{page}.html").exists()]
+        if absent or not index.exists():
+            raise RunError(f"the book lacks the pages {absent or 'index.html'}")
+        return index
 
 
-def write_generated_pages(root: Path, folder: Path, runs: list[str]) -> None:
+def write_generated_pages(root: Path, folder: Path, listing: Listing, records: Mapping[str, RecordFile]) -> None:
     """The tables and sentences in `folder` that prose pages include: everything that is known from records and settings."""
-    records = _records(folder, runs)
-    claims = yaml.safe_load((root / "book" / "claims.yml").read_text())
-    origin = json.loads((folder / "profile.json").read_text())
-    devices = sorted({r["provenance"]["device"] for r in records.values()})
+    claims = read_claims(root)
+    devices = sorted({record.provenance.device for record in records.values()})
     sentence = (
-        f"The results in this copy of the book come from the profile `{origin['profile']}` ({origin['description']}), "
+        f"The results in this copy of the book come from the profile `{listing.profile}` ({listing.description}), "
         f"run on: {', '.join(devices)}.\n"
     )
     settings = markdown_table([{"name": f"`{name}`"} | chosen.summary() for name, chosen in SETTINGS.items()])
@@ -71,56 +74,34 @@ def write_generated_pages(root: Path, folder: Path, runs: list[str]) -> None:
         "origin.md": sentence,
         "summary.md": summary(claims, records),
         "parameters.md": _parameters(root),
-        "where.md": _where(yaml.safe_load((root / "book" / "where.yml").read_text()), runs),
+        "where.md": _where(yaml.safe_load((root / "book" / "where.yml").read_text()), list(records)),
     }
     for name, text in pages.items():
         (folder / name).write_text(text)
 
 
-def compare(root: Path, first: Path, second: Path) -> tuple[str, list[str]]:
-    """The checks behind the claims in two folders of results side by side, and the claims whose verdict differs.
-
-    Raises `RunError` when a folder holds no results, or no claim asks for two of their runs with the same parameters and data.
-    """
-    found = [_records(folder, _runs(folder)) for folder in (first, second)]
-    text, turned = comparison(yaml.safe_load((root / "book" / "claims.yml").read_text()), *found)
-    if not text:
-        raise RunError(f"{first} and {second} have no two runs of the same parameters and data")
-    return text, turned
-
-
 def _parameters(root: Path) -> str:
     """Every parameter of every notebook."""
     parts = []
-    for path in runner.notebooks(root):
-        known = runner.parameters(path).values()
+    for path in notebooks(root):
+        known = parameters(path).values()
         rows = [{"parameter": f"`{p.name}`", "type": p.type, "default": f"`{p.default!r}`", "meaning": p.help} for p in known]
         parts.append(f"## {path.stem}\n\n{markdown_table(rows)}\n")
     return "\n".join(parts)
 
 
-def _write_chapters(root: Path, folder: Path) -> None:
+def _write_chapters(root: Path, folder: Path, listing: Listing, records: Mapping[str, RecordFile]) -> None:
     """Every executed notebook in `folder` as the `chapter` that it becomes."""
-    profile = json.loads((folder / "profile.json").read_text())
-    entries = {entry["name"]: entry for entry in runner.listing_of(root, profile["profile"])["runs"]}
-    records, claims = _records(folder, profile["runs"]), yaml.safe_load((root / "book" / "claims.yml").read_text())
-    for name in profile["runs"]:
+    runs = {run.name: run for run in profile_of(root, listing.profile).runs}
+    if unknown := sorted(set(records) - set(runs)):
+        raise RunError(f"the profile {listing.profile} has no runs {', '.join(unknown)} any more; reproduce it again")
+    claims = read_claims(root)
+    for name in records:
         path = folder / f"{name}.ipynb"
-        page = chapters.chapter(root, path, entries[name], claims, records)
+        page = chapters.chapter(root, path, runs[name], claims, records)
         nbformat.write(page, path)
         if name == LANDING.partition("-")[0]:
             (folder / f"{LANDING}.png").write_bytes(chapters.picture(page, LANDING))
-
-
-def _runs(folder: Path) -> list[str]:
-    if not (folder / "profile.json").exists():
-        raise RunError(f"{folder} holds no results (no profile.json); make them with `trajtransfer reproduce`")
-    runs: list[str] = json.loads((folder / "profile.json").read_text())["runs"]
-    return runs
-
-
-def _records(folder: Path, runs: list[str]) -> dict[str, dict[str, Any]]:
-    return {name: json.loads((folder / f"{name}.json").read_text()) for name in runs}
 
 
 def _where(items: list[dict[str, Any]], runs: list[str]) -> str:

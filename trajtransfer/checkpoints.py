@@ -1,11 +1,11 @@
-"""Checkpoints on disk: written atomically as safetensors with their history, checked when read."""
+"""Checkpoints on disk: written atomically as safetensors with their history and identity, all of it checked when read."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,59 +20,84 @@ from trajtransfer.training import Checkpoint
 History = list[dict[str, float]]
 
 
-class CheckpointError(OSError):
-    """A cached network that cannot be read."""
+class CheckpointError(ValueError):
+    """A file that is damaged, or holds another network than the one that was asked for."""
 
 
-def save(path: Path, checkpoint: Checkpoint, history: History) -> None:
-    """Write a checkpoint and the rows of all epochs so far; a reader finds the old file or the whole new one."""
+def save(path: Path, checkpoint: Checkpoint, history: History, identity: str) -> None:
+    """Write a checkpoint and the rows of all epochs so far; a reader finds the old file or the whole new one.
+
+    `identity` says what decides its numbers: what is trained, on what, from which seed, on which kind of device.
+    """
     parts = {"params": checkpoint.params, "buffers": checkpoint.buffers, "momentum": checkpoint.momentum}
     tensors = {f"{part}/{name}": x.contiguous() for part, params in parts.items() for name, x in params.items()}
-    partial_path = _partial(path)
-    about = {"epoch": str(checkpoint.epoch), "history": json.dumps(history), "crc32": checksum(tensors)}
-    save_file(tensors, partial_path, metadata=about)
-    os.replace(partial_path, path)
+    about = {"identity": identity, "epoch": str(checkpoint.epoch), "history": json.dumps(history)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial_path = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
+    try:
+        save_file(tensors, partial_path, metadata=about | {"sha256": checksum(tensors, about)})
+        os.replace(partial_path, path)
+    except SafetensorError as error:  # what safetensors makes of a disk that is full, or of a folder that is gone
+        raise OSError(f"{path} cannot be written ({error}); make room, or set TRAJTRANSFER_HOME to another folder") from error
+    finally:
+        partial_path.unlink(missing_ok=True)
 
 
-def load(path: Path, model: nn.Module, device: str) -> tuple[Checkpoint | None, History]:
-    """The checkpoint of a file, in the order of the parameters of `model`, and its history; nothing for no file.
+def load(path: Path, model: nn.Module, device: str, identity: str) -> tuple[Checkpoint, History]:
+    """The checkpoint of a file, in the order of the parameters of `model`, and its history.
 
-    Raises `CheckpointError` for a file that is damaged.
+    Raises `CheckpointError` for a file that is damaged, of another identity, or whose tensors are not those of `model`.
     """
-    if not path.exists():
-        return None, []
+    metadata, tensors = _read(path, device)
+    _require(metadata.pop("sha256", None) == checksum(tensors, metadata), path, "its contents do not have their checksum")
+    _require(metadata.get("identity") == identity, path, f"it holds another network: {metadata.get('identity')}")
+    history: History = json.loads(metadata["history"])
+    own = {"params": parameters(model), "buffers": buffers(model)}
+    shapes = {f"{part}/{name}": x.shape for part, params in own.items() for name, x in params.items()}
+    momentum = {key: x.shape for key, x in tensors.items() if key.startswith("momentum/")}
+    found = {key: x.shape for key, x in tensors.items() if key not in momentum}
+    _require(found == shapes, path, f"its tensors are not those of the network: {_difference(found, shapes)}")
+    fitting = all(shapes.get(key.replace("momentum/", "params/", 1)) == shape for key, shape in momentum.items())
+    _require(fitting, path, "its momentum is not that of the network")
+
+    def part(name: str, like: Params) -> Params:  # in the order of the model: files are sorted by name
+        return Params({key: tensors[f"{name}/{key}"] for key in like if f"{name}/{key}" in tensors})
+
+    checkpoint = Checkpoint(
+        epoch=int(metadata["epoch"]),
+        params=part("params", own["params"]),
+        buffers=part("buffers", own["buffers"]),
+        momentum=part("momentum", own["params"]),
+        loss=history[-1]["loss"],
+    )
+    return checkpoint, history
+
+
+def checksum(tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> str:
+    """SHA-256 of named tensors (names, types, shapes and numbers) and of what stands beside them, whatever their order."""
+    digest = hashlib.sha256(json.dumps(dict(about or {}), sort_keys=True).encode())
+    for name in sorted(tensors):
+        x = tensors[name].cpu()
+        digest.update(f"{name} {x.dtype} {tuple(x.shape)}".encode())
+        digest.update(x.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path, device: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    with path.open("rb"):  # a file that may not be read is the system's error, not a damaged one
+        pass
     try:
         with safe_open(path, framework="pt", device=device) as file:
-            metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        history = json.loads(metadata["history"])
-        if metadata["crc32"] != checksum(tensors):
-            raise ValueError("its numbers do not have their checksum")
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged or truncated ({error}); delete it and run again to train it anew") from error
-
-    def part(name: str, own: Params) -> Params:  # in the order of the model: files are sorted by name
-        return Params({key: tensors[f"{name}/{key}"] for key in own if f"{name}/{key}" in tensors})
-
-    params, momentum = (part(name, parameters(model)) for name in ("params", "momentum"))
-    return Checkpoint(int(metadata["epoch"]), params, part("buffers", buffers(model)), momentum, history[-1]["loss"]), history
+            return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged or truncated ({error})") from error
 
 
-def checksum(tensors: Mapping[str, Tensor]) -> str:
-    """CRC-32 of named tensors, whatever their order."""
-    total = 0
-    for name in sorted(tensors):
-        total = zlib.crc32(tensors[name].cpu().numpy().tobytes(), total)
-    return f"{total:08x}"
+def _require(condition: bool, path: Path, problem: str) -> None:
+    if not condition:
+        raise CheckpointError(f"{path}: {problem}")
 
 
-def _partial(path: Path) -> Path:
-    """Where a file is written before it takes its place, apart from what other processes and threads write."""
-    return path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically, making the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = _partial(path)
-    partial_path.write_text(json.dumps(content, indent=1))
-    os.replace(partial_path, path)
+def _difference(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    names = sorted({*found, *expected}, key=str)
+    return ", ".join(name for name in names if found.get(name) != expected.get(name))[:200]

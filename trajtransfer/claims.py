@@ -6,156 +6,167 @@ page mean the same thing.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from trajtransfer.documents import Check, Claim, RecordFile
 from trajtransfer.measures import reported_measures
 from trajtransfer.records import MISSING, markdown_table
 
+Records = Mapping[str, RecordFile]
 
-def verdict(claim: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> str:
+
+def verdict(claim: Claim, records: Records) -> str:
     """``holds`` when the mean of every check that was run meets its criterion, ``fails`` when one does not.
 
     Says how many checks were run when some were not, and ``not decided here`` when none was.
     """
-    checks = claim["checks"]
-    found = [(check, values) for check in checks if (values := _values(check, records))]
+    found = [(check, values) for check in claim.checks if (values := values_of(check, records))]
     if not found:
         return "not decided here"
-    partly = "" if len(found) == len(checks) else f" ({len(found)} of {len(checks)} checks run)"
-    return ("holds" if all(_met(check, values) for check, values in found) else "**fails**") + partly
+    partly = "" if len(found) == len(claim.checks) else f" ({len(found)} of {len(claim.checks)} checks run)"
+    return ("holds" if all(met(check, values) for check, values in found) else "**fails**") + partly
 
 
-def claims_page(claims: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> str:
+def claims_page(claims: Sequence[Claim], records: Records) -> str:
     """Two Markdown tables: a verdict per claim, and the checks behind them."""
     verdicts = [
-        {"": c["id"], "claim": c["claim"], "paper": c["where"], "verdict": verdict(c, records), "chapters": _chapters(c, records)}
-        for c in claims
+        {
+            "": claim.id,
+            "claim": claim.claim,
+            "paper": claim.where,
+            "verdict": verdict(claim, records),
+            "chapters": _chapters(claim, records),
+        }
+        for claim in claims
     ]
-    return f"{markdown_table(verdicts)}\n\n## The checks behind the verdicts\n\n{checks_table(claims, records)}\n"
+    table = markdown_table(verdicts)
+    return f"{table}\n\n## The checks behind the verdicts\n\n{checks_table(claims, records)}\n"
 
 
-def summary(claims: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> str:
+def summary(claims: Sequence[Claim], records: Records) -> str:
     """One sentence: how many claims hold, fail and stay open, and which."""
     sorts: dict[str, list[str]] = {"hold": [], "fail": [], "are not decided": []}
     for claim in claims:
         words = verdict(claim, records)
-        sorts["are not decided" if words.startswith("not") else "hold" if words.startswith("holds") else "fail"].append(
-            claim["id"]
-        )
+        if words.startswith("not"):
+            sorts["are not decided"].append(claim.id)
+        else:
+            sorts["hold" if words.startswith("holds") else "fail"].append(claim.id)
     parts = [f"**{len(ids)} {what}** ({', '.join(ids)})" for what, ids in sorts.items() if ids]
     return f"Of the paper's {len(claims)} claims, " + ", ".join(parts) + ".\n"
 
 
-def checks_table(claims: Sequence[Mapping[str, Any]], records: Mapping[str, Mapping[str, Any]]) -> str:
+def checks_table(claims: Sequence[Claim], records: Records) -> str:
     """The checks of claims that were run: the paper's value, ours, the criterion, and whether it is met."""
     return markdown_table([
         {
-            "": claim["id"],
-            "measure": check["says"],
-            "paper": _reported_value(check),
-            "ours (mean ± std, n)": _summary(values),
-            "data": _data(records[check["record"]]),
-            "criterion": _criterion(check),
-            "met": "yes" if _met(check, values) else "**no**",
+            "": claim.id,
+            "measure": check.says,
+            "paper": reported_text(check),
+            "ours (mean ± std, n)": values_text(values),
+            "data": ", ".join(records[check.record].provenance.data),
+            "criterion": criterion(check),
+            "met": yes_or_no(check, values),
         }
         for claim in claims
-        for check in claim["checks"]
-        if (values := _values(check, records))
+        for check in claim.checks
+        if (values := values_of(check, records))
     ])  # fmt: skip
 
 
-def comparison(
-    claims: Sequence[Mapping[str, Any]], first: Mapping[str, Mapping[str, Any]], second: Mapping[str, Mapping[str, Any]]
-) -> tuple[str, list[str]]:
-    """The devices and the checks of runs that were made twice with the same parameters and data; and the claims that turned.
-
-    Whether a claim turned is asked of these runs alone. The text is empty where there are none.
-    """
-    twice = {name for name in first.keys() & second.keys() if _is_repetition(first[name], second[name])}
-    a, b = ({name: records[name] for name in twice} for records in (first, second))
+def repeated_checks_table(claims: Sequence[Claim], first: Records, second: Records) -> str:
+    """The checks that two runs were made for, side by side; empty where there are none."""
     rows = [
         {
-            "": claim["id"],
-            "measure": check["says"],
-            "first": _summary(values),
-            "second": _summary(again),
-            "criterion": _criterion(check),
-            "met": " / ".join("yes" if _met(check, v) else "**no**" for v in (values, again)),
+            "": claim.id,
+            "measure": check.says,
+            "first": values_text(values),
+            "second": values_text(again),
+            "criterion": criterion(check),
+            "met": f"{yes_or_no(check, values)} / {yes_or_no(check, again)}",
         }
         for claim in claims
-        for check in claim["checks"]
-        if (values := _values(check, a)) and (again := _values(check, b))
+        for check in claim.checks
+        if (values := values_of(check, first)) and (again := values_of(check, second))
     ]
-    sides = [", ".join(sorted({record["provenance"]["device"] for record in side.values()})) for side in (a, b)]
-    turned = [claim["id"] for claim in claims if verdict(claim, a) != verdict(claim, b)]
-    words = f"Verdicts that differ, by these runs alone: {', '.join(turned) or 'none'}."
-    text = f"First: {sides[0]}. Second: {sides[1]}. {words}\n\n{markdown_table(rows)}" if rows else ""
-    return text, turned
+    return markdown_table(rows) if rows else ""
 
 
-def runs_page(records: Mapping[str, Mapping[str, Any]]) -> str:
+def runs_page(records: Records) -> str:
     """One Markdown table over all runs: parameters, code, machine and time."""
     rows = []
     for name, record in records.items():
-        origin = record["provenance"]
+        origin = record.provenance
         rows.append({
             "run": name,
-            "profile": origin["profile"],
-            "parameters": ", ".join(f"{k} = {v}" for k, v in origin["parameters"].items()),
-            "data": ", ".join(f"{k} ({v})" for k, v in origin["data"].items()),
-            "commit": origin["commit"],
-            "device": origin["device"],
-            "torch": origin["versions"]["torch"],
-            "seconds": round(sum(origin["seconds"].values())),
+            "profile": origin.profile,
+            "parameters": ", ".join(f"{k} = {v}" for k, v in origin.parameters.items()),
+            "data": ", ".join(f"{k} ({v})" for k, v in origin.data.items()),
+            "commit": origin.commit,
+            "device": origin.device,
+            "torch": origin.versions["torch"],
+            "seconds": round(sum(origin.seconds.values())),
         })  # fmt: skip
     return markdown_table(rows) + "\n"
 
 
-def _chapters(claim: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> str:
-    """Links to the pages of the runs that decide a claim, relative to the folder of the book."""
-    runs = [run for run in dict.fromkeys(check["record"] for check in claim["checks"]) if run in records]
-    return ", ".join(f"[{run}](published/{run}.ipynb)" for run in runs) or MISSING
+def values_of(check: Check, records: Records) -> list[float]:
+    """The values that a check is about: none where its run was not made, or could not tell.
 
-
-def _values(check: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> list[float] | None:
-    record = records.get(check["record"])
+    Raises ``ValueError`` for a record without the measure.
+    """
+    record = records.get(check.record)
     if record is None:
-        return None
-    if check["measure"] not in record["measures"]:
-        raise ValueError(f"claims.yml asks the record {check['record']!r} for an unknown measure {check['measure']!r}")
-    values: list[float] = record["measures"][check["measure"]]
-    return values
+        return []
+    if check.measure not in record.measures:
+        raise ValueError(
+            f"claims.yml asks the record {check.record!r} for an unknown measure {check.measure!r}; "
+            "correct the name there, or run the record again"
+        )
+    return record.measures[check.measure]
 
 
-def _met(check: Mapping[str, Any], values: Sequence[float]) -> bool:
+def met(check: Check, values: Sequence[float]) -> bool:
+    """Whether the mean of the values is within the bound: never where there is none, or one is NaN or infinite."""
+    if not values or not all(map(math.isfinite, values)):
+        return False
     mean = statistics.fmean(values)
-    return mean >= check["at_least"] if "at_least" in check else mean <= check["at_most"]
+    if check.at_least is not None:
+        return mean >= check.at_least
+    return check.at_most is not None and mean <= check.at_most
 
 
-def _criterion(check: Mapping[str, Any]) -> str:
-    return f"≥ {check['at_least']:g}" if "at_least" in check else f"≤ {check['at_most']:g}"
+def yes_or_no(check: Check, values: Sequence[float]) -> str:
+    """`met` in a word, a stressed one where it is not."""
+    return "yes" if met(check, values) else "**no**"
 
 
-def _summary(values: Sequence[float]) -> str:
+def criterion(check: Check) -> str:
+    """The bound of a check with its sign."""
+    return f"≥ {check.at_least:g}" if check.at_least is not None else f"≤ {check.at_most:g}"
+
+
+def values_text(values: Sequence[float]) -> str:
+    """``mean ± std, n = …`` with three decimals; says so where a value is NaN or infinite."""
+    if not all(map(math.isfinite, values)):
+        return f"not finite, n = {len(values)}"
     spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.3f}{spread}, n = {len(values)}"
 
 
-def _reported_value(check: Mapping[str, Any]) -> str:
-    """The paper's value of a check, from the panel (or panels) that it names."""
-    panels = [panel.strip() for panel in str(check.get("panel", "")).split(",") if panel.strip()]
-    name = check.get("reported", check["measure"])
-    values = [(panel, reported_measures(panel)[name][0]) for panel in panels]
-    return ", ".join(f"{value:.3g} ({panel if panel[0].isalpha() else f'Fig. {panel}'})" for panel, value in values) or MISSING
+def reported_text(check: Check) -> str:
+    """The paper's value of a check, from the panel (or panels) that it names; a dash for none."""
+    name = check.reported or check.measure
+    texts = []
+    for panel in (part.strip() for part in check.panel.split(",") if part.strip()):
+        where = panel if panel[0].isalpha() else f"Fig. {panel}"
+        texts.append(f"{reported_measures(panel)[name][0]:.3g} ({where})")
+    return ", ".join(texts) or MISSING
 
 
-def _is_repetition(record: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two records are two runs, not copies of one, with the same parameters and data."""
-    a, b = record["provenance"], other["provenance"]
-    return a != b and all(a[what] == b[what] for what in ("parameters", "data"))
-
-
-def _data(record: Mapping[str, Any]) -> str:
-    return ", ".join(record["provenance"]["data"])
+def _chapters(claim: Claim, records: Records) -> str:
+    """Links to the pages of the runs that decide a claim, relative to the folder of the book."""
+    runs = [run for run in dict.fromkeys(check.record for check in claim.checks) if run in records]
+    return ", ".join(f"[{run}](published/{run}.ipynb)" for run in runs) or MISSING

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from trajtransfer import book, runner
-from trajtransfer.networks import home
-from trajtransfer.settings import SETTINGS
+from trajtransfer.project import RunError, checkout
+
+# What does the work, and torch with it, is imported by the commands that do it: help and refusals should not wait for it.
 
 COSTS = {
     "run": "execute one notebook with parameters of your own: under a minute for settings on the bundled digits, a quarter of "
@@ -24,10 +25,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted; nothing half-written was kept", file=sys.stderr)
         return 130
-    except (runner.RunError, ValueError, OSError) as error:
+    except BrokenPipeError:  # a reader that had enough, such as `head`; nothing more can be said on this pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (RunError, ValueError, OSError) as error:
         print(f"trajtransfer: {error}", file=sys.stderr)
         return 1
     return 0
@@ -56,16 +60,22 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--output", type=Path, help="folder of the results (default: runs/PROFILE)")
     build = command("book", _book, "render the book of executed results, computing nothing (under a minute)")
     build.add_argument("--results", type=Path, help="a folder made by reproduce (default: the published results)")
-    compare = command("compare", _compare, "put the checks of two folders of results side by side; fails where a verdict differs")
+    compare = command(
+        "compare", _compare, "put two folders of results side by side; fails where a verdict or a number beyond tolerance differs"
+    )
     compare.add_argument("first", type=Path, help="a folder made by reproduce")
     compare.add_argument("second", type=Path, help="another, such as tests/reference (quick) or book/published")
     return parser
 
 
 def _list(options: argparse.Namespace) -> None:
-    for path in runner.notebooks(home()):
+    root = checkout("notebooks")
+    from trajtransfer.run_parameters import notebooks, parameters
+    from trajtransfer.settings import SETTINGS
+
+    for path in notebooks(root):
         print(path.stem)
-        for p in runner.parameters(path).values():
+        for p in parameters(path).values():
             print(f"  {p.name}: {p.type} = {p.default!r}  {p.help}")
     print("settings")
     for name, chosen in SETTINGS.items():
@@ -73,27 +83,46 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    given = dict(runner.parse_assignment(text) for text in options.parameter)
+    root = checkout("notebooks")
+    from trajtransfer.run_parameters import parse_assignment
+    from trajtransfer.runner import own_run
+
+    given = dict(parse_assignment(text) for text in options.parameter)
+    if len(given) < len(options.parameter):
+        raise RunError("a parameter is given twice by -p; give each once")
     if options.device:
         given["device"] = options.device
-    output = options.output or home() / "runs" / "own"
-    print(runner.run(home(), options.notebook, given, output, name=options.notebook, profile="own"))
+    print(own_run(root, options.notebook, given, options.output or root / "runs" / "own"))
 
 
 def _reproduce(options: argparse.Namespace) -> None:
-    output = options.output or home() / "runs" / options.profile
-    print(runner.reproduce(home(), options.profile, output, options.device, options.only))
+    root = checkout("notebooks")
+    from trajtransfer.profiles import reproduce
+
+    output = options.output or root / "runs" / options.profile
+    print(reproduce(root, options.profile, output, options.device, options.only))
 
 
 def _book(options: argparse.Namespace) -> None:
-    print(book.build(home(), options.results or home() / "book" / "published"))
+    root = checkout("_toc.yml", "_config.yml", "book", "notebooks")
+    from trajtransfer import book
+
+    print(book.build(root, options.results or root / "book" / "published"))
 
 
 def _compare(options: argparse.Namespace) -> None:
-    text, turned = book.compare(home(), options.first, options.second)
-    print(text)
-    if turned:
-        raise runner.RunError(f"other verdicts: {', '.join(turned)}")
+    root = checkout("book/claims.yml")
+    from trajtransfer import comparison, results
+    from trajtransfer.documents import read_claims
+
+    (_, first), (_, second) = (results.read(folder) for folder in (options.first, options.second))
+    found = comparison.compare(read_claims(root), first, second)
+    print(found.text)
+    if not found.compared:
+        raise RunError(f"{options.first} and {options.second} have no two runs of the same parameters and data")
+    if found.turned or found.changed:
+        turned = f"other verdicts: {', '.join(found.turned) or 'none'}"
+        raise RunError(f"{turned}; numbers that differ beyond tolerance: {len(found.changed)}")
 
 
 if __name__ == "__main__":

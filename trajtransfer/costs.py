@@ -1,4 +1,7 @@
-"""What a transfer costs: gradient pairs, seconds of gradients, of sweeps and of assignments (appendix D.3.4)."""
+"""What a transfer costs: gradient pairs and counted operations, and seconds of its parts (appendix D.3.4).
+
+Shares of training are ratios of counted work. Seconds are the processor's, reported beside it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 import torch
 
+from trajtransfer.algorithms import Step, fgmt, gmt
 from trajtransfer.assignment import prepare
 from trajtransfer.data import sample
 from trajtransfer.experiment import Pair, source_line, specification
@@ -18,25 +22,31 @@ from trajtransfer.objective import paired_gradients
 from trajtransfer.params import Params, parameters
 from trajtransfer.settings import Setting
 from trajtransfer.training import train
-from trajtransfer.transfer import fgmt, gmt
+from trajtransfer.work import WORK, epoch_work, sample_operations, share_of_training, step_work
 
 Row = dict[str, Any]
 
 
 def cost_rows(settings: Sequence[Setting], lengths: Sequence[int], pair: Pair, device: str) -> list[Row]:
-    """`transfer_cost` of GMT and FGMT for each setting at each length T, beside an epoch of training timed just before.
+    """`transfer_cost` of GMT and FGMT for each setting at each length T, beside the training of the target in full.
 
-    Everything is measured in this process, one thing after the other.
+    The share of training is a ratio of counted work. Seconds are measured in this process, one thing after the other.
     """
     rows = []
     for setting in settings:
-        epoch = epoch_seconds(setting, pair[1], device)
-        training = epoch * setting.recipe.epochs
+        training = _training_cost(setting, pair[1], device)
         for steps in lengths:
             for method in ("gmt", "fgmt"):
                 row = transfer_cost(replace(setting, steps=steps), method, pair, device)
-                rows.append(row | {"seconds of training": training, "share of training": row["seconds"] / training})
+                rows.append(row | training | share_of_training(row, training))
     return rows
+
+
+def _training_cost(setting: Setting, seed: int, device: str) -> Row:
+    """Work and seconds of a whole training, from those of one epoch."""
+    epoch = epoch_work(setting, initialised(setting, seed, device), device)
+    epoch |= {"seconds": epoch_seconds(setting, seed, device)}
+    return {f"{name} of training": value * setting.recipe.epochs for name, value in epoch.items()}
 
 
 def precision_rows(settings: Sequence[Setting], seed: int, device: str) -> list[Row]:
@@ -52,7 +62,7 @@ def precision_rows(settings: Sequence[Setting], seed: int, device: str) -> list[
 
 
 def rounded(row: Row) -> Row:
-    """A row for reading: seconds and shares with three digits."""
+    """A row for reading: seconds, shares and operations with three digits."""
     return {name: f"{value:.3g}" if isinstance(value, float) else value for name, value in row.items()}
 
 
@@ -64,49 +74,54 @@ def shares(rows: Sequence[Row]) -> list[Row]:
 
 
 def transfer_cost(setting: Setting, method: str, pair: Pair, device: str) -> Row:
-    """Seconds of one transfer: in total, for gradients, for assignments, and for the rest (products and bookkeeping)."""
+    """Work and seconds of one transfer; seconds in total, of gradients, of assignments, and of the rest (products)."""
     prepare()
     source, model = network(setting, pair[0], device), initialised(setting, pair[1], device)
-    spec, batches = (
-        specification(setting, model, device),
-        sample(task_of(setting, device).train, setting.batch_size, torch.Generator().manual_seed(pair[0])),
-    )
+    spec = specification(setting, model, device)
+    batches = sample(task_of(setting, device).train, setting.batch_size, torch.Generator().manual_seed(pair[0]))
     compute, gradients = paired_gradients(model, batches), 0.0
 
     def timed(target_point: Params, source_point: Params) -> tuple[Params, Params]:
         """Both gradients, their time added up."""
         nonlocal gradients
-        clock = time.perf_counter()
+        clock = time.process_time()
         found = compute(target_point, source_point)
         _synchronize(device)
-        gradients += time.perf_counter() - clock
+        gradients += time.process_time() - clock
         return found
 
     algorithm, order = gmt if method == "gmt" else fgmt, torch.Generator().manual_seed(pair[0])
-    clock = time.perf_counter()
+    clock = time.process_time()
     steps = list(algorithm(source_line(setting, source), parameters(model), spec, timed, generator=order))
     _synchronize(device)
-    total = time.perf_counter() - clock
+    total = time.process_time() - clock
     matchings = [step.matching for step in steps if step.matching]
     solver = sum(m.solver_seconds for m in matchings)
+    work = _work(setting, sample_operations(setting, model, device), steps)
     return {
         "method": method, "network": setting.architecture, "width": setting.width, "T": setting.steps,
-        "gradient pairs": steps[-1].gradient_pairs, "sweeps": sum(len(m.objective) - 1 for m in matchings),
+        "gradient pairs": steps[-1].gradient_pairs, "sweeps": sum(len(m.objective) - 1 for m in matchings), **work,
         "seconds": total, "seconds of gradients": gradients, "seconds of assignments": solver,
         "seconds of the rest": total - gradients - solver,
     }  # fmt: skip
 
 
+def _work(setting: Setting, each: int, steps: Sequence[Step]) -> Row:
+    """The `step_work` of all steps."""
+    found = [step_work(setting, each, *both) for both in zip(steps, (None, *steps), strict=False)]
+    return {name: sum(row[name] for row in found) for name in WORK}
+
+
 def epoch_seconds(setting: Setting, seed: int, device: str) -> float:
-    """Seconds of one epoch of training, from the median of three measurements over at most 100 mini-batches each."""
+    """Processor seconds of one epoch of training, from the median of three measurements over at most 100 mini-batches each."""
     model, data = initialised(setting, seed, device), task_of(setting, device).train
     part = data.subset(torch.arange(min(len(data), 100 * setting.recipe.batch_size)))
     seconds = []
     for _ in range(3):
-        clock = time.perf_counter()
+        clock = time.process_time()
         list(islice(train(model, part, replace(setting.recipe, warmup_epochs=0), seed=seed, name=setting.name), 1))
         _synchronize(device)
-        seconds.append(time.perf_counter() - clock)
+        seconds.append(time.process_time() - clock)
     return sorted(seconds)[1] * len(data) / len(part)
 
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trajtransfer.sources import SOURCES, Images
+from trajtransfer.sources import SOURCES, DataError, Images
 
 Batch = tuple[Tensor, Tensor]
+LARGEST_SIDE = 4096  # pixels; more is a mistake, and would fill the memory
 RESIDENT = 8 * 2**30  # bytes of images that are kept on the device
 
 
@@ -56,6 +59,8 @@ class Split:
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Consecutive mini-batches of nearly equal sizes, at most `size`, in the order of the split."""
+        if not isinstance(size, Integral) or size < 1:
+            raise ValueError(f"batches of size {size!r} cannot be made; choose a whole number, 1 or more")
         for indices in torch.arange(len(self)).tensor_split(math.ceil(len(self) / size)):
             yield self.subset(indices).tensors()
 
@@ -95,16 +100,28 @@ def load_task(
 
     `classes` keeps these classes only and numbers them from 0; `size` pads small images with black to that
     side, and is the side to which photographs are resized and cropped. Raises ``ValueError`` for an unknown
-    name or class and `sources.MissingDataError` when the files are not there.
+    name or class, a `size` below that of small images and sets too small to split, `sources.MissingDataError`
+    when files are not there and `sources.DataError` when they are wrong.
     """
     if name not in SOURCES:
         raise ValueError(f"unknown data set {name!r}; known: {', '.join(sorted(SOURCES))}")
-    pool, test = SOURCES[name](root, size)
+    _require_side(size)
+    _require_classes(name, classes)
+    pool, test = SOURCES[name](Path(root), size)
+    _require_consistent(name, Path(root), pool, test)
     if classes is not None:
         pool, test = (_only(part, tuple(classes), name) for part in (pool, test))
     order = torch.randperm(len(pool.labels), generator=torch.Generator().manual_seed(0))
     selected, held_out = len(order) // 20, (len(order) - len(order) // 20) // 10
+    if not selected:
+        raise ValueError(f"{name} has {len(order)} training images; at least 20 are needed, choose more classes")
     selection, validation, train = order.split([selected, held_out, len(order) - selected - held_out])
+    _require_all_classes(name, pool.labels, train)
+    if size is not None and size < pool.images.shape[-1]:
+        raise ValueError(
+            f"{name} has images of side {pool.images.shape[-1]}, which size={size} would have to cut; "
+            "choose a size that is not smaller, or leave it out"
+        )
     statistics = [x.to(device) for x in _statistics(pool.images, train)]
     images, test_images = (_placed(part.images, size, device) for part in (pool, test))
 
@@ -116,12 +133,79 @@ def load_task(
     return Task(name, int(pool.labels.max()) + 1, _checksum(pool), *parts)
 
 
+def _require_side(size: int | None) -> None:
+    if size is None:
+        return
+    if not isinstance(size, Integral) or isinstance(size, bool):
+        raise TypeError(f"size={size!r} is not a whole number; give the side of the images in pixels, e.g. 32")
+    if not 1 <= size <= LARGEST_SIDE:
+        raise ValueError(f"size={size} is not within 1..{LARGEST_SIDE}; give the side of the images in pixels, e.g. 32")
+
+
+def _require_classes(name: str, classes: Sequence[int] | None) -> None:
+    """Raise unless these are whole numbers, each there once; two at least, or there is nothing to tell apart."""
+    if classes is None:
+        return
+    if not isinstance(classes, Iterable) or not all(isinstance(c, Integral) and not isinstance(c, bool) for c in classes):
+        raise TypeError(f"classes={classes!r} are not whole numbers; list labels of {name}, e.g. (0, 1)")
+    repeated = sorted({c for c in classes if list(classes).count(c) > 1})
+    if repeated:
+        raise ValueError(f"classes={tuple(classes)} repeat {repeated}; list each class of {name} once")
+    if len(classes) < 2:
+        raise ValueError(f"classes={tuple(classes)} leave nothing to tell apart; list two classes of {name} at least")
+
+
+def _require_consistent(name: str, root: Path, pool: Images, test: Images) -> None:
+    """Raise unless training pool and test set are images of one shape with labels that both know."""
+    for part in (pool, test):
+        if not len(part.labels) or len(part.images) != len(part.labels):
+            raise DataError(root, f"holds {len(part.labels)} labels for {len(part.images)} images of {name}", "fetch it again")
+    shapes = [tuple(part.images.shape[1:]) for part in (pool, test)]
+    if shapes[0] != shapes[1]:
+        raise DataError(root, f"holds training images of {shapes[0]} and test images of {shapes[1]}", "fetch it again")
+    if pool.labels.unique().numel() < 2:
+        raise DataError(root, f"holds one class of {name} only", "fetch the others, too")
+    labels = int(pool.labels.min()), int(test.labels.min()), int(test.labels.max())
+    if min(labels) < 0 or labels[2] > int(pool.labels.max()):
+        raise DataError(root, f"holds labels of {name} that no training image has", "fetch it again")
+
+
+def _require_all_classes(name: str, labels: Tensor, train: Tensor) -> None:
+    counts = labels[train].bincount(minlength=int(labels.max()) + 1)
+    if not counts.all():
+        absent = (counts == 0).nonzero().flatten().tolist()
+        raise ValueError(
+            f"no training image of {name} has the classes {absent[:5]}: the others are held out, or there are none; "
+            "choose other classes, or a set with more images"
+        )
+
+
+def _kind(data: Any) -> str:
+    if not isinstance(data, tuple | list):
+        return f"a {type(data).__name__}"
+    parts = [type(x).__name__ for x in data]
+    return f"a {type(data).__name__} of {' and '.join(parts) if len(parts) == 2 else len(parts)}"
+
+
+def labelled(data: Any) -> Batch:
+    """Inputs and as many labels."""
+    if not isinstance(data, tuple | list) or len(data) != 2 or not all(isinstance(x, Tensor) for x in data):
+        raise TypeError(f"data must be a Split or a pair of tensors (inputs, labels), got {_kind(data)}; pass one of these")
+    inputs, labels = data
+    if not inputs.ndim or not labels.ndim or len(inputs) != len(labels) or not len(labels):
+        raise ValueError(
+            f"inputs of shape {tuple(inputs.shape)} and labels of shape {tuple(labels.shape)} are no samples "
+            "with a label each; pass as many labels as inputs, at least one"
+        )
+    return inputs, labels
+
+
 def sample(split: Split, size: int, generator: torch.Generator) -> Iterator[Split]:
     """Endless mini-batches of exactly `size` images, drawn without replacement within each pass.
 
     Raises ``ValueError`` when `size` is larger than the split.
     """
-    if not 1 <= size <= len(split):
+    if not isinstance(size, Integral) or not 1 <= size <= len(split):
         raise ValueError(f"a batch of {size} cannot be drawn from {len(split)} images; choose a batch_size in 1..{len(split)}")
     while True:
         order = torch.randperm(len(split), generator=generator)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from trajtransfer.algorithms import moved
 from trajtransfer.data import sample
 from trajtransfer.experiment import Pair, follow, scores, source_line, specification
 from trajtransfer.matching import match
@@ -15,7 +16,6 @@ from trajtransfer.objective import paired_gradients
 from trajtransfer.pairs import Pairs
 from trajtransfer.permutation import Permutation
 from trajtransfer.settings import Setting
-from trajtransfer.transfer import moved
 
 Row = dict[str, Any]
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from trajtransfer.algorithms import Step, Trajectory, fgmt, gmt, naive, oracle, rebasin
 from trajtransfer.assignment import prepare
 from trajtransfer.data import sample
 from trajtransfer.networks import Network, network, recorded, task_of
@@ -23,10 +24,11 @@ from trajtransfer.progress import progress
 from trajtransfer.settings import Setting
 from trajtransfer.tracing import check_invariance, permutation_spec
 from trajtransfer.trajectory import SCHEDULES, Line
-from trajtransfer.transfer import Step, Trajectory, fgmt, gmt, naive, oracle, rebasin
+from trajtransfer.work import WORK, epoch_work, sample_operations, share_of_training, step_work
 
 METHODS = ("naive", "oracle", "rebasin", "gmt", "fgmt")
 TRAJECTORIES = ("recorded", "linear, uniform", "linear, cosine")
+SEEDS = 2**43  # each epoch draws from a seed of its own, about a million times larger, which must fit into 63 bits
 Pair = tuple[int, int]
 Row = dict[str, Any]
 
@@ -40,6 +42,8 @@ def parse_pairs(text: str) -> list[Pair]:
     for a, b in pairs:
         if a == b:
             raise ValueError(f"seed pair {a}-{b}: source and target are the same run; give two different seeds")
+        if max(a, b) >= SEEDS:
+            raise ValueError(f"seed pair {a}-{b}: seeds are whole numbers below {SEEDS}")
     if len(set(pairs)) < len(pairs):
         raise ValueError(f"pairs={text!r} names a pair twice")
     return pairs
@@ -120,13 +124,14 @@ def follow(
     """Transfer by one method between the networks of two seeds (source, target): each step with its tidy row.
 
     `line` is the source trajectory (default: the linear one of the setting). Accuracies are fractions; `agreement`
-    is the matching objective over its bound and `agreement_identity` the same without a permutation; `seconds` is
-    the time of the step alone, evaluation excluded.
+    is the matching objective over its bound and `agreement_identity` the same without a permutation; `samples`,
+    `GFLOP` and `assignments` are the `step_work`, and `seconds` the processor time of the step alone, evaluation excluded.
     """
     target = network(setting, pair[1], device)
     line = source_line(setting, network(setting, pair[0], device)) if line is None else line
     steps = transfer_steps(setting, method, line, target, device, pair[0], sweeps)
-    name = f"{pair[0]}-{pair[1]}"
+    name, before = f"{pair[0]}-{pair[1]}", None
+    each = sample_operations(setting, target.model, device)
     for step, seconds in progress(_timed(steps), f"{method} {name}", total=len(line) - 1):
         validation, selection = scores(setting, target.model, step.params, device, ["validation", "selection"])
         yield step, {
@@ -134,8 +139,9 @@ def follow(
             "accuracy": validation.accuracy, "loss": validation.loss, "selection_accuracy": selection.accuracy,
             "agreement": step.matching and step.matching.objective[-1] / step.matching.bound,
             "agreement_identity": step.matching and step.matching.objective[0] / step.matching.bound,
-            "gradient_pairs": step.gradient_pairs, "seconds": seconds,
+            "gradient_pairs": step.gradient_pairs, **step_work(setting, each, step, before), "seconds": seconds,
         }  # fmt: skip
+        before = step
 
 
 def transfer_pair(setting: Setting, methods: Sequence[str], device: str, pair: Pair) -> list[Row]:
@@ -170,11 +176,13 @@ def _trajectory(setting: Setting, kind: str, seed: int, device: str) -> Trajecto
 
 
 def standard_training(setting: Setting, pairs: Sequence[Pair], device: str) -> list[Row]:
-    """Validation accuracy and seconds of ordinary training after each epoch, one row per target and epoch."""
+    """Validation accuracy, work and seconds of ordinary training after each epoch, one row per target and epoch."""
+    targets = {pair: network(setting, pair[1], device) for pair in pairs}
+    work = epoch_work(setting, targets[pairs[0]].model, device)
     return [
-        {"pair": f"{a}-{b}", "epoch": row["epoch"], "accuracy": row["accuracy"], "seconds": row["seconds"]}
-        for a, b in pairs
-        for row in network(setting, b, device).history
+        {"pair": f"{a}-{b}", "epoch": row["epoch"], "accuracy": row["accuracy"], **work, "seconds": row["seconds"]}
+        for (a, b), target in targets.items()
+        for row in target.history
     ]
 
 
@@ -186,25 +194,36 @@ def landmarks(standard: Sequence[Row]) -> dict[int, float]:
 
 
 def cost_rows(rows: Sequence[Row], standard: Sequence[Row]) -> list[Row]:
-    """Mean seconds of one whole transfer per gradient method, beside those of training the target instead.
+    """Mean work of one whole transfer per gradient method, beside that of training the target instead, and their ratio.
 
-    Training is counted as its number of epochs times their median, so that one pause does not decide a share.
+    Both are counted (`step_work`, `epoch_work`), so the share is the same on a busy machine. Seconds are reported too:
+    training as its number of epochs times their median, so that one pause does not stand out.
     """
     count = len({row["pair"] for row in rows})
-    training = median(row["seconds"] for row in standard) * len(standard) / count
-    seconds = {m: sum(r["seconds"] for r in rows if r["method"] == m) / count for m in ("gmt", "fgmt")}
-    return [
-        {"method": m, "seconds": s, "seconds of training": training, "share of training": s / training}
-        for m, s in seconds.items()
-        if s
-    ]
+    work = _work_per_pair(standard, count)
+    training = {f"{name} of training": value for name, value in work.items()}
+    training["seconds of training"] = median(row["seconds"] for row in standard) * len(standard) / count
+    found = []
+    for method in ("gmt", "fgmt"):
+        mine = [row for row in rows if row["method"] == method]
+        if mine:
+            row = {"method": method} | _work_per_pair(mine, count)
+            row["seconds"] = sum(step["seconds"] for step in mine) / count
+            found.append(row | training | share_of_training(row, training))
+    return found
+
+
+def _work_per_pair(rows: Sequence[Row], count: int) -> Row:
+    """The mean work of `count` pairs."""
+    totals = {name: sum(row[name] for row in rows) for name in WORK if name in rows[0]}
+    return {name: total / count if total % count else total // count for name, total in totals.items()}
 
 
 def _timed(steps: Iterator[Step]) -> Iterator[tuple[Step, float]]:
-    """Each step with the seconds spent on it alone."""
+    """Each step with the seconds that the processor spent on it alone."""
     while True:
-        clock = time.perf_counter()
+        clock = time.process_time()
         step = next(steps, None)
         if step is None:
             return
-        yield step, time.perf_counter() - clock
+        yield step, time.process_time() - clock

@@ -152,7 +152,7 @@ def scaling(ax: Axes, rows: Rows, x: str) -> None:
             mine = sorted((r for r in rows if r["method"] == method and r[other] == value), key=lambda r: r[x])
             ax.plot([r[x] for r in mine], [r["share of training"] for r in mine], ls=dashes, marker="o", markersize=3,
                     color=PALETTE[number % len(PALETTE)], label=f"{method.upper()}, {other} = {value:g}")  # fmt: skip
-    ax.set(xscale="log", yscale="log", xlabel="steps T" if x == "T" else "width", ylabel="seconds / seconds of training")
+    ax.set(xscale="log", yscale="log", xlabel="steps T" if x == "T" else "width", ylabel="share of training")
     ax.legend(fontsize=7)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from numbers import Integral, Real
 
 import torch
 from torch import nn
@@ -11,19 +12,25 @@ from torch import nn
 from trajtransfer._torchvision import torchvision
 
 Shape = tuple[int, int, int]
+WIDEST = 1_000_000  # hidden units of an mlp: gigabytes of weights
+WIDEST_SCALE = 64  # times the channels of a convolutional network: gigabytes of weights
 
 
 def build(architecture: str, shape: Shape, classes: int, width: float, seed: int) -> nn.Module:
     """An initialised network for images of `shape` (c, h, w).
 
     ``"mlp"``: one hidden layer of `width` units. ``"conv8"``: eight 3x3 convolutions and three linear layers,
-    channels times `width`, for images of side 32. ``"resnet18"``: torchvision's, channels times `width`; up to side 64
-    with a 3x3 stem and no max-pooling. Weights of all networks are uniform within ``1 / sqrt(fan_in)``, PyTorch's default
-    (torchvision draws larger ones for its convolutions, and they transfer worse).
-    Raises ``ValueError`` for an unknown name.
+    channels times `width` (rounded down), for images of side 32. ``"resnet18"``: torchvision's, channels times `width`;
+    up to side 64 with a 3x3 stem and no max-pooling. Weights of all networks are uniform within ``1 / sqrt(fan_in)``,
+    PyTorch's default (torchvision draws larger ones for its convolutions, and they transfer worse).
+    Raises ``ValueError`` for an unknown name, a shape that is no image, less than two classes, and a width that is
+    not positive and finite, leaves a layer without units, or is fractional where it counts units.
     """
     if architecture not in ARCHITECTURES:
         raise ValueError(f"unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}")
+    _require_shape(shape)
+    _require_classes(classes)
+    _require_width(width)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ARCHITECTURES[architecture](shape, classes, width)
@@ -31,7 +38,11 @@ def build(architecture: str, shape: Shape, classes: int, width: float, seed: int
 
 def reset_head(model: nn.Module, classes: int, seed: int) -> nn.Module:
     """Replace the last linear layer of `model` by a fresh one with `classes` outputs, drawn from `seed`."""
-    name, head = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear)][-1]
+    _require_classes(classes)
+    layers = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear)]
+    if not layers or not layers[-1][0]:
+        raise ValueError(f"{type(model).__name__} has no linear layer inside to replace; wrap it in nn.Sequential")
+    name, head = layers[-1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = nn.Linear(head.in_features, classes, bias=head.bias is not None)
@@ -40,10 +51,33 @@ def reset_head(model: nn.Module, classes: int, seed: int) -> nn.Module:
     return model
 
 
+def _require_shape(shape: Shape) -> None:
+    if not isinstance(shape, Sequence) or len(shape) != 3 or not all(_positive(side) for side in shape):
+        raise ValueError(f"shape={shape!r} is no shape of images; pass (channels, height, width), e.g. (1, 28, 28)")
+
+
+def _require_classes(classes: int) -> None:
+    if not _positive(classes) or classes < 2:
+        raise ValueError(f"classes={classes!r} leaves nothing to tell apart; pass a whole number, 2 or more")
+
+
+def _require_width(width: float) -> None:
+    if not isinstance(width, Real) or isinstance(width, bool):
+        raise TypeError(f"width={width!r} is not a number; pass 1, for example")
+    if not 0 < width <= WIDEST:
+        raise ValueError(f"width={width} is not within 0..{WIDEST:,}; choose a positive width that fits into memory")
+
+
+def _positive(number: object) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool) and int(number) >= 1
+
+
 def _mlp(shape: Shape, classes: int, width: float) -> nn.Module:
     c, h, w = shape
     if width < 1:
-        raise ValueError(f"an mlp needs at least one hidden unit, got width={width:g}")
+        raise ValueError(f"an mlp needs at least one hidden unit, got width={width:g}; choose 1 or more")
+    if width != int(width):
+        raise ValueError(f"an mlp has a whole number of hidden units, got width={width:g}; choose {int(width)}")
     return nn.Sequential(
         OrderedDict(
             flatten=nn.Flatten(),
@@ -57,6 +91,10 @@ def _mlp(shape: Shape, classes: int, width: float) -> nn.Module:
 def _conv8(shape: Shape, classes: int, width: float) -> nn.Module:
     if shape[1:] != (32, 32):
         raise ValueError(f"conv8 needs images of side 32, got {shape[1:]}; load the task with size=32")
+    if width > WIDEST_SCALE:
+        raise ValueError(f"conv8 at width={width:g} does not fit into memory; choose at most {WIDEST_SCALE}")
+    if int(64 * width) < 1:
+        raise ValueError(f"conv8 at width={width:g} has no channels left; choose at least {1 / 64:g}")
     layers, channels = [], shape[0]
     for out, pool in ((64, 2), (128, 2), (256, 2), (512, 4)):
         out = int(out * width)
@@ -98,6 +136,8 @@ class _ResNet18(torchvision.models.ResNet):
 def _resnet18(shape: Shape, classes: int, width: float) -> nn.Module:
     if int(64 * width) < 1:
         raise ValueError(f"resnet18 at width={width:g} has no channels left; choose at least {1 / 64:g}")
+    if width > WIDEST_SCALE:
+        raise ValueError(f"resnet18 at width={width:g} does not fit into memory; choose at most {WIDEST_SCALE}")
     model = torchvision.models.resnet18(num_classes=classes) if width == 1 else _ResNet18(classes, width)
     if shape[1] <= 64:
         model.conv1 = nn.Conv2d(shape[0], model.conv1.out_channels, 3, padding=1, bias=False)

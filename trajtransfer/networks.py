@@ -8,8 +8,9 @@ import os
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,12 +18,15 @@ import torch
 from torch import nn
 
 from trajtransfer import models
-from trajtransfer.checkpoints import History, checksum, load, save, write_json
+from trajtransfer.checkpoints import CheckpointError, History, checksum, load, save
 from trajtransfer.data import Task, load_task
+from trajtransfer.locks import locked
 from trajtransfer.objective import evaluate
 from trajtransfer.params import Params, parameters
-from trajtransfer.progress import progress
-from trajtransfer.settings import Setting
+from trajtransfer.progress import notice, progress
+from trajtransfer.project import home
+from trajtransfer.results import set_aside
+from trajtransfer.settings import PHOTOGRAPHS, Setting
 from trajtransfer.training import Checkpoint, Recipe, train
 
 HEADS = 1_000_003  # distance between the seed of a network and that of its later head: one stream each
@@ -38,14 +42,6 @@ class Network(NamedTuple):
     history: list[dict[str, float]]
 
 
-def home() -> Path:
-    """The root of the project: ``TRAJTRANSFER_HOME``, or the nearest folder above with a ``_toc.yml``, or this one."""
-    if "TRAJTRANSFER_HOME" in os.environ:
-        return Path(os.environ["TRAJTRANSFER_HOME"])
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / "_toc.yml").exists()), here)
-
-
 def select_device(name: str = "auto") -> torch.device:
     """``"auto"`` (CUDA when there), or a device by name; makes PyTorch deterministic on it where it can.
 
@@ -59,10 +55,19 @@ def select_device(name: str = "auto") -> torch.device:
     warnings.filterwarnings("ignore", message="max_pool2d_with_indices_backward_cuda")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    return require_device(name)
+
+
+def require_device(name: str) -> torch.device:
+    """A device by name (`"auto"` is the CPU here). Raises ``ValueError`` when it is not there."""
     try:
-        return torch.zeros((), device=name).device
+        device = torch.zeros((), device="cpu" if name == "auto" else name).device
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {name!r} is not available: {str(error).splitlines()[0]}. Use --device cpu") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"device {name!r} is not available: {reason}. Use --device cpu") from error
+    if device.type == "cpu" and name not in ("auto", "cpu", "cpu:0"):
+        raise ValueError(f"device {name!r} is not available: there is one CPU, whatever its cores. Use --device cpu")
+    return device
 
 
 @lru_cache(maxsize=4)
@@ -89,17 +94,20 @@ def checksums(setting: Setting, device: str = "cpu") -> dict[str, str]:
 def network(setting: Setting, seed: int, device: str = "cpu") -> Network:
     """The network of a setting and a seed, trained now unless it is cached under ``runs/networks``.
 
-    A killed training run continues from its last epoch. Raises `CheckpointError` for an unreadable file.
+    A killed training run continues from its last epoch. A file that is damaged, or holds another network, is set aside,
+    and the network trained anew. While another process trains it, this one waits.
     """
-    model, folder = initialised(setting, seed, device), _folder(setting, setting.training(), setting.recipe, seed, device)
-    *_, (checkpoint, history) = _trained(setting, setting.recipe, seed, model, device, folder)
+    model = initialised(setting, seed, device)
+    place = _place(setting, setting.training(), setting.recipe, seed, device)
+    *_, (checkpoint, history) = _trained(setting, setting.recipe, seed, model, device, place)
     return Network(model, parameters(model), checkpoint.params, checkpoint.buffers, history)
 
 
 def recorded(setting: Setting, seed: int, device: str = "cpu") -> list[Params]:
     """The recorded trajectory of `network`: its start and its weights after every epoch, one file each."""
-    model, folder = initialised(setting, seed, device), _folder(setting, setting.training(), setting.recipe, seed, device)
-    run = _trained(setting, setting.recipe, seed, model, device, folder, every_epoch=True)
+    model = initialised(setting, seed, device)
+    place = _place(setting, setting.training(), setting.recipe, seed, device)
+    run = _trained(setting, setting.recipe, seed, model, device, place, every_epoch=True)
     return [parameters(model), *(checkpoint.params for checkpoint, _ in run)]
 
 
@@ -108,9 +116,9 @@ def continued(setting: Setting, recipe: Recipe, start: Params, seed: int, label:
     data = task_of(setting, device)
     model = models.build(setting.architecture, data.shape, data.classes, setting.width, seed).to(device)
     model.load_state_dict(dict(start), strict=False)  # running statistics, if any, begin anew
-    made_of = setting.training() | {"recipe": asdict(recipe), "start": checksum(start)}
-    folder = _folder(setting, made_of, recipe, seed, device, f"-{label}")
-    *_, (checkpoint, history) = _trained(setting, recipe, seed, model, device, folder)
+    made_of = setting.training() | {"recipe": recipe.identity(), "start": checksum(start)}
+    place = _place(setting, made_of, recipe, seed, device, f"-{label}")
+    *_, (checkpoint, history) = _trained(setting, recipe, seed, model, device, place)
     return Network(model, start, checkpoint.params, checkpoint.buffers, history)
 
 
@@ -124,35 +132,104 @@ def initialised(setting: Setting, seed: int, device: str = "cpu") -> nn.Module:
     return models.reset_head(parent.model, data.classes, seed + HEADS).to(device)
 
 
+def require_fit(setting: Setting) -> None:
+    """Raise ``ValueError`` where a setting asks for more images than there are, or for a network that cannot be built.
+
+    Photographs, which take long to decode, are left to the run. Raises `MissingDataError` without the data.
+    """
+    if setting.dataset in PHOTOGRAPHS:
+        return
+    data = task_of(setting)
+    images = len(data.train)
+    for name, size in (("batch_size", setting.batch_size), ("statistics", setting.statistics)):
+        if size > images:
+            raise ValueError(f"a batch of {size} cannot be drawn from {images} images; choose a {name} in 1..{images}")
+    if setting.recipe.batch_size > images:
+        raise ValueError(f"the training batch of {setting.recipe.batch_size} is larger than the training set of {images}")
+    with torch.device("meta"):
+        models.build(setting.architecture, data.shape, data.classes, setting.width, 0)
+
+
+class _Place(NamedTuple):
+    """The folder of a network, and its identity: a readable text of all that decides its numbers."""
+
+    folder: Path
+    identity: str
+
+
 def _trained(
-    setting: Setting, recipe: Recipe, seed: int, model: nn.Module, device: str, folder: Path, every_epoch: bool = False
+    setting: Setting, recipe: Recipe, seed: int, model: nn.Module, device: str, place: _Place, every_epoch: bool = False
 ) -> Iterator[tuple[Checkpoint, History]]:
     """Checkpoints with the history so far: first those on disk, then one after each epoch that is still to be trained.
 
-    There is one file, or one per epoch; who asks for the end alone finds that of a recorded trajectory too. Each row
-    of the history has the mean training loss of its epoch, the accuracies afterwards on the validation split and
-    on as many training images, and seconds.
+    There is one file, or one per epoch; who asks for the end alone finds that of a recorded trajectory too.
+    """
+    names = _names(recipe, every_epoch)
+    found = _kept(place, names, recipe, model, device)
+    if not found or found[-1][0].epoch < recipe.epochs:
+        with locked(place.folder, f"the network {place.folder.name}", wait=True):
+            _remove_leftovers(place.folder)
+            found = _kept(place, names, recipe, model, device)  # somebody else may have trained it meanwhile
+            yield from found
+            last = found[-1] if found else (None, [])
+            for checkpoint, history in _epochs(setting, recipe, seed, model, device, place.folder.name, *last):
+                save(place.folder / names[checkpoint.epoch], checkpoint, history, place.identity)
+                yield checkpoint, history
+    else:
+        yield from found
+
+
+def _names(recipe: Recipe, every_epoch: bool) -> list[str]:
+    """The file of the checkpoint after each number of epochs from 0."""
+    epochs = range(recipe.epochs + 1)
+    return [f"epoch-{epoch:03d}.safetensors" if every_epoch else "checkpoint.safetensors" for epoch in epochs]
+
+
+def _kept(place: _Place, names: list[str], recipe: Recipe, model: nn.Module, device: str) -> list[tuple[Checkpoint, History]]:
+    """The checkpoints that are there: all epochs from the first, or the latest alone."""
+    recorded = _names(recipe, every_epoch=True)
+    if names == recorded:
+        found = (_load(place, name, epoch, model, device) for epoch, name in enumerate(names[1:], 1))
+        return list(takewhile(lambda one: one is not None, found))  # type: ignore[arg-type]
+    latest = _load(place, names[0], None, model, device)
+    if latest is None or latest[0].epoch < recipe.epochs:
+        latest = _load(place, recorded[-1], recipe.epochs, model, device) or latest
+    return [latest] if latest else []
+
+
+def _load(place: _Place, name: str, epoch: int | None, model: nn.Module, device: str) -> tuple[Checkpoint, History] | None:
+    """The checkpoint of a file; nothing when it is not there, or is not that of this network and `epoch`: it is set aside."""
+    path = place.folder / name
+    if not path.exists():
+        return None
+    try:
+        checkpoint, history = load(path, model, device, place.identity)
+        if epoch not in (None, checkpoint.epoch):
+            raise CheckpointError(f"{path} holds epoch {checkpoint.epoch}")
+    except CheckpointError as error:
+        notice(f"{error}; it is kept as {set_aside(path, 'refused').name}, and the network is trained anew")
+        return None
+    return checkpoint, history
+
+
+def _epochs(
+    setting: Setting,
+    recipe: Recipe,
+    seed: int,
+    model: nn.Module,
+    device: str,
+    name: str,
+    start: Checkpoint | None,
+    history: History,
+) -> Iterator[tuple[Checkpoint, History]]:
+    """Train on from `start`. Each epoch adds a row to the history: the mean training loss of the epoch, the accuracies
+    afterwards on the validation split and on as many training images, and seconds.
     """
     data = task_of(setting, device)
     fitted = data.train.subset(torch.arange(min(len(data.train), len(data.validation))))
-    recorded_names = [f"epoch-{epoch:03d}" for epoch in range(recipe.epochs + 1)]
-    names = recorded_names if every_epoch else ["checkpoint"] * len(recorded_names)
-    checkpoint, history = None, []
-    for name in names[1:] if every_epoch else ("checkpoint", recorded_names[-1]):
-        found, rows = load(folder / f"{name}.safetensors", model, device)
-        if found is None and every_epoch:
-            break
-        if found is not None:
-            checkpoint, history = found, rows
-            yield checkpoint, history
-    if checkpoint is not None and checkpoint.epoch == recipe.epochs:
-        return
-    write_json(
-        folder / "network.json", {"setting": setting.training(), "recipe": asdict(recipe), "seed": seed, "data": data.checksum}
-    )
-    run = train(model, data.train, recipe, seed=seed, name=folder.name, start=checkpoint)
+    run = train(model, data.train, recipe, seed=seed, name=name, start=start)
     clock = time.perf_counter()
-    for checkpoint in progress(run, f"training {folder.name}", total=recipe.epochs, initial=len(history)):
+    for checkpoint in progress(run, f"training {name}", total=recipe.epochs, initial=len(history)):
         seconds = time.perf_counter() - clock
         at = checkpoint.params | checkpoint.buffers
         accuracy, fit = (evaluate(model, at, split).accuracy for split in (data.validation, fitted))
@@ -164,15 +241,27 @@ def _trained(
             "seconds": seconds,
         }
         history = [*history, row]
-        save(folder / f"{names[checkpoint.epoch]}.safetensors", checkpoint, history)
         yield checkpoint, history
         clock = time.perf_counter()
 
 
-def _folder(setting: Setting, made_of: dict[str, Any], recipe: Recipe, seed: int, device: str, label: str = "") -> Path:
-    """A readable name with a short hash of what decides the numbers: training, seed, data and kind of device."""
-    kind = torch.device(device).type
-    identity = json.dumps([made_of, seed, task_of(setting, device).checksum] + [kind] * (kind != "cpu"), sort_keys=True)
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed trainings left: under the lock no other is alive."""
+    for partial in folder.glob("*.safetensors.*-*.partial"):
+        partial.unlink()
+
+
+def _place(setting: Setting, made_of: dict[str, Any], recipe: Recipe, seed: int, device: str, label: str = "") -> _Place:
+    """A readable name with a short hash of the identity."""
+    identity = json.dumps(
+        {
+            "trained": made_of,
+            "seed": seed,
+            "data": task_of(setting, device).checksum,
+            "device": torch.device(device).type,
+        },
+        sort_keys=True,
+    )
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
     name = f"{setting.name}{label}-w{setting.width:g}-e{recipe.epochs}-seed{seed}-{digest}"
-    return home() / "runs" / "networks" / name
+    return _Place(home() / "runs" / "networks" / name, identity)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import torch
@@ -18,11 +19,13 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from trajtransfer.data import Batch, Split
-from trajtransfer.params import Params, buffers
+from trajtransfer.data import Batch, Split, labelled
+from trajtransfer.params import Params, buffers, require_point
 
 Loss = Callable[[Any, Tensor], Tensor]
 Data = Split | Batch
+FAILURES = (RuntimeError, ValueError, IndexError)  # of PyTorch for tensors that do not fit
+IGNORED = -100  # the label that PyTorch's cross-entropy does not count
 
 
 class Score(NamedTuple):
@@ -39,14 +42,16 @@ def evaluate(
 
     `data` is a `Split` or a tuple (inputs (n, ...), labels (n,)). `params` may hold buffers too: after an
     edit of a network with BatchNorm pass ``params | running_statistics(...)``; buffers that are not given are
-    those of `model`.
+    those of `model`. Raises ``ValueError`` for a point that is not one of `model`, for data on which the model
+    or the loss fails, and for no data.
     """
+    require_point(model, params)
     network, weights = _share(model).eval(), _formatted(params, memory_format(model))
     total, correct, count = 0.0, 0.0, 0
     with torch.no_grad():
-        for inputs, labels in _micro_batches(data, micro_batch or _forward_size(network)):
-            outputs = functional_call(network, weights, (inputs,))
-            total += float(loss(outputs, labels)) * len(labels)
+        for inputs, labels in _micro_batches(data, _forward_size(network) if micro_batch is None else micro_batch):
+            outputs = _called(network, weights, inputs)
+            total += float(_loss_value(loss, outputs, labels)) * len(labels)
             correct += _correct(outputs, labels)
             count += len(labels)
     return Score(total / count, correct / count)
@@ -54,10 +59,11 @@ def evaluate(
 
 def outputs(model: nn.Module, params: Params, data: Split) -> Tensor:
     """The outputs (n, ...) of `model` at `params` for the images of a split, in evaluation mode."""
+    require_point(model, params)
     network, weights = _share(model).eval(), _formatted(params, memory_format(model))
     with torch.no_grad():
         batches = data.batches(_forward_size(network))
-        return torch.cat([functional_call(network, weights, (inputs,)) for inputs, _ in batches])
+        return torch.cat([_called(network, weights, inputs) for inputs, _ in batches])
 
 
 def _correct(outputs: Tensor, labels: Tensor) -> float:
@@ -75,19 +81,33 @@ def gradient(
     Computed over micro-batches of at most `micro_batch` samples and summed, so `data` may be larger than memory allows
     at once; the default is what is fast, 64 for convolutions without BatchNorm on a CPU, else 256. Dropout is off;
     BatchNorm normalises each micro-batch by its own statistics, and the running statistics of `model` are
-    neither used nor changed.
+    neither used nor changed. Works under ``torch.no_grad()`` and ``torch.inference_mode()``, too. Raises
+    ``ValueError`` as `evaluate`, and for a loss that does not depend on the parameters.
     """
+    require_point(model, params)
+    with torch.inference_mode(False), torch.enable_grad():
+        return _gradient(model, params, data, loss, micro_batch)
+
+
+def _gradient(model: nn.Module, params: Params, data: Data, loss: Loss, micro_batch: int | None) -> Params:
     network = _share(model).eval()
     for module in network.modules():
         if isinstance(module, _BatchNorm):
             module.train()
             module.track_running_stats = False
     weights = _formatted(params, memory_format(network))
-    leaves = {name: weights[name].detach().requires_grad_() for name, _ in model.named_parameters()}
-    samples = len(data if isinstance(data, Split) else data[1])
+    names = [name for name, _ in model.named_parameters()]
+    leaves = {name: _recordable(weights[name].detach()).requires_grad_() for name in names}
+    samples = len(data if isinstance(data, Split) else labelled(data)[1])
     total: list[Tensor] = []
     for inputs, labels in _micro_batches(data, _fast_size(network) if micro_batch is None else micro_batch):
-        value = loss(functional_call(network, leaves, (inputs,)), labels) * (len(labels) / samples)
+        outputs = _called(network, leaves, _recordable(inputs))
+        value = _loss_value(loss, outputs, _recordable(labels)) * (len(labels) / samples)
+        if not value.requires_grad:
+            raise ValueError(
+                "the loss does not depend on the parameters, so it has no gradient; "
+                "compute it from the outputs without detach(), .data or NumPy"
+            )
         part = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
         total = [a + b for a, b in zip(total, part, strict=True)] if total else list(part)
     return Params({name: part.contiguous() for name, part in zip(leaves, total, strict=True)})
@@ -103,7 +123,9 @@ def paired_gradients(
 
     def gradients(target: Params, source: Params) -> tuple[Params, Params]:
         """Both gradients on the next mini-batch."""
-        batch = next(batches)
+        batch = next(batches, None)
+        if batch is None:
+            raise ValueError("the mini-batches ran out; pass an iterator that does not end, e.g. itertools.cycle")
         at_target, at_source = (gradient(model, x, batch, loss=loss, micro_batch=micro_batch) for x in (target, source))
         return at_target, at_source
 
@@ -117,6 +139,7 @@ def running_statistics(model: nn.Module, params: Params, data: Data, *, micro_ba
     statistics and momentum, is left as it was.
     """
     network = copy.deepcopy(model).eval()
+    require_point(model, params)
     weights = {name: params[name] for name, _ in model.named_parameters()}
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm)]
     for norm in norms:
@@ -126,8 +149,67 @@ def running_statistics(model: nn.Module, params: Params, data: Data, *, micro_ba
     if norms:
         with torch.no_grad():
             for inputs, _ in _micro_batches(data, micro_batch):
-                functional_call(network, weights, (inputs,))
+                _called(network, weights, inputs)
     return buffers(network)
+
+
+def _called(network: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor) -> Any:
+    """The outputs of a network, or an error that says what it was given; out of memory stays what it is."""
+    try:
+        return functional_call(network, dict(weights), (inputs,))
+    except FAILURES as error:
+        if type(error) not in FAILURES:
+            raise
+        types = sorted({str(x.dtype) for x in weights.values() if x.is_floating_point()})
+        raise ValueError(
+            f"{type(network).__name__} with weights of {', '.join(types)} fails on inputs of shape "
+            f"{tuple(inputs.shape)} and {inputs.dtype}: {error}. Pass inputs of the shape and type that the "
+            "model takes, or convert the model, e.g. model.double()"
+        ) from error
+
+
+def _loss_value(loss: Loss, outputs: Any, labels: Tensor) -> Tensor:
+    """The loss of a micro-batch: one number, or an error that says what the loss was given."""
+    if not callable(loss):
+        raise TypeError(f"loss is a {type(loss).__name__}; pass a function (outputs, labels) -> mean loss")
+    if loss is F.cross_entropy and isinstance(outputs, Tensor):
+        _require_classes(outputs, labels)
+    try:
+        value = loss(outputs, labels)
+    except FAILURES as error:
+        if type(error) not in FAILURES:
+            raise
+        raise ValueError(
+            f"the loss fails on outputs {_described(outputs)} and labels {_described(labels)}: {error}. "
+            "Pass labels that fit it, or another loss"
+        ) from error
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        raise ValueError(f"the loss returned {_described(value)}; return the mean over the batch, a tensor of one number")
+    return value
+
+
+def _require_classes(outputs: Tensor, labels: Tensor) -> None:
+    """Raise unless labels are probabilities or indices of classes; on a GPU cross-entropy would end the process."""
+    if labels.is_floating_point() and labels.shape == outputs.shape:
+        return
+    if labels.dtype not in (torch.int64, torch.uint8):
+        raise ValueError(f"cross-entropy takes labels of int64, got {labels.dtype}; convert them, labels.long()")
+    classes = outputs.shape[1] if outputs.ndim > 1 else len(outputs)
+    wrong = labels[(labels != IGNORED) & ((labels < 0) | (labels >= classes))]
+    if len(wrong):
+        raise ValueError(
+            f"label {int(wrong[0])} is none of the {classes} classes of the model; "
+            f"number classes from 0, and mark what is not to count with {IGNORED}"
+        )
+
+
+def _described(value: Any) -> str:
+    return f"{tuple(value.shape)} of {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+def _recordable(x: Tensor) -> Tensor:
+    """A tensor that autograd may record: a copy of one made in inference mode."""
+    return x.clone() if x.is_inference() else x
 
 
 def _share(model: nn.Module) -> nn.Module:
@@ -163,8 +245,10 @@ def _fast_size(network: nn.Module) -> int:
 
 
 def _micro_batches(data: Data, size: int) -> Iterator[Batch]:
+    if not isinstance(size, Integral) or size < 1:
+        raise ValueError(f"micro_batch={size!r} is not a positive whole number; leave it out for a fast one")
     if isinstance(data, Split):
         return data.batches(size)
-    inputs, labels = data
+    inputs, labels = labelled(data)
     pieces = math.ceil(len(labels) / size)  # of nearly equal size: a small rest would weigh as much as the others
     return zip(inputs.tensor_split(pieces), labels.tensor_split(pieces), strict=True)

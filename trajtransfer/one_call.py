@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trajtransfer.data import Batch
-from trajtransfer.objective import Loss, Score, evaluate, paired_gradients, running_statistics
-from trajtransfer.params import Params
+from trajtransfer.algorithms import Gradients, Step, fgmt, gmt
+from trajtransfer.data import Batch, labelled
+from trajtransfer.objective import FAILURES, Loss, Score, evaluate, paired_gradients, running_statistics
+from trajtransfer.pairs import CACHES, Pair
+from trajtransfer.params import Params, first_names, state_point, trainable_device
 from trajtransfer.permutation import Permutation, PermutationSpec
 from trajtransfer.tracing import check_invariance, permutation_spec
 from trajtransfer.trajectory import SCHEDULES, Line
-from trajtransfer.transfer import Step, fgmt, gmt
 
 METHODS: Mapping[str, Callable[..., Iterator[Step]]] = {"gmt": gmt, "fgmt": fgmt}
 State = Mapping[str, Tensor]
@@ -67,30 +70,54 @@ def transfer(
     with the least loss on the batches `selection` is chosen; without it, on the first batch of `batches`, which
     is a rough choice. Running statistics are estimated on the same batches. `cache` says where gradients are kept:
     ``"device"``, ``"host"``, or ``"half"`` (bfloat16, half the memory and faster products). Raises `UntraceableError` when the
-    symmetry of `model` cannot be derived, and ``ValueError`` when the derived one fails the invariance check or
-    a state does not fit the model.
+    symmetry of `model` cannot be derived, ``ValueError`` when the derived one fails the invariance check, when a
+    state, a batch or a number does not fit or is not finite, and ``TypeError`` for what is of another kind. States
+    have the dtypes of `model`. Gradients are computed under ``torch.no_grad()`` and inference mode, too.
     """
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
-    if schedule not in SCHEDULES:
-        raise ValueError(f"unknown schedule {schedule!r}; known: {', '.join(SCHEDULES)}")
+    _require_choices(method=(method, METHODS), schedule=(schedule, SCHEDULES), cache=(cache, CACHES))
+    _require_batches("batches", batches)
+    _require_batches("selection", () if selection is None else selection)
+    seed = _seed(seed)
+    times = SCHEDULES[schedule](steps)
+    device = trainable_device(model)
+    start, end, initial = (state_point(model, state, what) for what, state in _roles(source, target))
     model, names = _with_buffers(model, target), _names(model)
-    start, end, initial = (_point(model, state, what) for state, what in zip((*source, target), _ROLES, strict=True))
-    endless = _cycle(batches, next(model.parameters()).device)
+    endless = _cycle(batches, device)
     first = next(endless)
-    spec = permutation_spec(model, first[0][:2])
+    spec = _specification(model, first[0][:2])
     check_invariance(model, spec, first[0][:2], torch.Generator().manual_seed(seed))
-    line, order = Line(start, end, SCHEDULES[schedule](steps)), torch.Generator().manual_seed(seed)
-    moves = METHODS[method](line, initial, spec, paired_gradients(model, endless, loss=loss), generator=order, cache=cache)
-    chosen = _Chooser(model, loss, [_to(b, first[0].device) for b in selection] if selection else [first])
-    chosen.consider(Step(0, initial, Permutation.identity(spec)))
-    for step in moves:
-        chosen.consider(step)
-    step, buffers = chosen.best
+    line, order = Line(start, end, times), torch.Generator().manual_seed(seed)
+    gradients = _Watched(paired_gradients(model, endless, loss=loss))
+    moves = METHODS[method](line, initial, spec, gradients, generator=order, cache=cache)
+    chosen = _Chooser(model, loss, _selected(selection, first))
+    step, buffers = chosen.best_of(Step(0, initial, Permutation.identity(spec)), moves, gradients)
     return Transfer(step.t, step.params, buffers, step.permutation, tuple(chosen.scores), spec, names)
 
 
-_ROLES = ("the start of the source", "the end of the source", "the target")
+class _Watched:
+    """A function that computes pairs of gradients, and remembers the last pair and where it was taken."""
+
+    def __init__(self, gradients: Gradients):
+        self.gradients = gradients
+        self.last: dict[str, Params] = {}
+
+    def __call__(self, target: Params, source: Params) -> Pair:
+        self.last = {"the point of the target": target, "the point of the source": source}
+        pair = self.gradients(target, source)
+        self.last["the gradient of the target"] = pair[0]
+        self.last["the gradient of the source"] = pair[1]
+        return pair
+
+    def fault(self) -> str | None:
+        """What is not finite in the last pair, and why, if anything."""
+        for what, vector in self.last.items():
+            for name, x in vector.items():
+                if not x.isfinite().all():
+                    return (
+                        f"{what} is not finite at {name!r}: the numbers overflow {x.dtype}, or the model is not "
+                        "defined there; scale weights, inputs or loss down, or use float64"
+                    )
+        return None
 
 
 class _Chooser:
@@ -102,6 +129,23 @@ class _Chooser:
         self.scores: list[Score] = []
         self.best: tuple[Step, Params]
 
+    def best_of(self, initial: Step, moves: Iterator[Step], gradients: _Watched) -> tuple[Step, Params]:
+        """The best of the initial step and those that follow; errors say at which step they arose."""
+        self.consider(initial)
+        if not math.isfinite(self.scores[0].loss):
+            raise ValueError(
+                f"the loss of the target initialisation is {self.scores[0].loss} on the selection batches, so no "
+                "step can be compared with it; check the labels and the loss, or scale the weights of the target down"
+            )
+        try:
+            for step in moves:
+                self.consider(step)
+        except ValueError as error:
+            if type(error) is not ValueError:
+                raise
+            raise ValueError(f"step {len(self.scores)}: {gradients.fault() or error}") from error
+        return self.best
+
     def consider(self, step: Step) -> None:
         """Score a step, with running statistics estimated at it."""
         statistics = running_statistics(self.model, step.params, self.data)
@@ -111,43 +155,113 @@ class _Chooser:
         self.scores.append(score)
 
 
-def _point(model: nn.Module, state: State, what: str) -> Params:
-    """The parameters of a state dict, on the device of the model."""
-    own = dict(model.named_parameters())
-    wrong = [n for n, p in own.items() if n not in state or state[n].shape != p.shape]
-    if wrong:
-        raise ValueError(f"{what} does not fit the model at {wrong[:3]}; pass a state_dict of the same architecture")
-    return Params({n: state[n].detach().to(p.device, copy=True) for n, p in own.items()})
+def _require_choices(**choices: tuple[Any, Mapping[str, Any]]) -> None:
+    for what, (chosen, known) in choices.items():
+        if not isinstance(chosen, str) or chosen not in known:
+            raise ValueError(f"unknown {what} {chosen!r}; known: {', '.join(known)}")
+
+
+def _seed(seed: int) -> int:
+    if not isinstance(seed, Integral) or isinstance(seed, bool):
+        raise TypeError(f"seed={seed!r} is not a whole number; pass an int, for example 0")
+    if not -(2**63) <= seed < 2**63:
+        raise ValueError(f"seed={seed} does not fit into 63 bits and a sign; pass a smaller number, for example 0")
+    return int(seed)
+
+
+def _require_batches(what: str, batches: Any) -> None:
+    """Raise for what holds no batches; `selection` is looked at once and has to end, so it is no iterator."""
+    iterable = hasattr(batches, "__iter__") or hasattr(batches, "__getitem__")
+    endless = what == "selection" and isinstance(batches, Iterator)
+    if not iterable or endless or isinstance(batches, Tensor | str | Mapping | type):
+        kind = type(batches).__name__
+        raise TypeError(f"{what} is a {kind}; pass a list of (inputs, labels) or a DataLoader")
+
+
+def _roles(source: tuple[State, State], target: State) -> tuple[tuple[str, State], ...]:
+    """Each state with what it is."""
+    if not isinstance(source, tuple | list) or len(source) != 2:
+        length = f" of length {len(source)}" if isinstance(source, tuple | list) else ""
+        raise TypeError(f"source is a {type(source).__name__}{length}; pass (start, end), two state dicts")
+    roles = (("the start of the source", source[0]), ("the end of the source", source[1]), ("the target", target))
+    for what, state in roles:
+        if not isinstance(state, Mapping):
+            raise TypeError(f"{what} is a {type(state).__name__}; pass a state_dict, e.g. model.state_dict()")
+    return roles
 
 
 def _with_buffers(model: nn.Module, state: State) -> nn.Module:
     """A copy of `model` with the buffers of a state dict."""
     model = copy.deepcopy(model)
-    buffers = {name for name, _ in model.named_buffers()}
-    model.load_state_dict({name: x for name, x in state.items() if name in buffers}, strict=False)
+    buffers = dict(model.named_buffers())
+    given = {name: x for name, x in state.items() if name in buffers}
+    for name, x in given.items():
+        if getattr(x, "shape", None) != buffers[name].shape:
+            raise ValueError(f"the target does not fit the model at the buffer {name!r}; pass its own state_dict")
+    model.load_state_dict(given, strict=False)
     return model
+
+
+def _specification(model: nn.Module, inputs: Tensor) -> PermutationSpec:
+    """The derived specification; running the model on the first inputs is part of it."""
+    try:
+        return permutation_spec(model, inputs)
+    except FAILURES as error:
+        if type(error) not in FAILURES:
+            raise
+        raise ValueError(
+            f"{type(model).__name__} with weights of {next(model.parameters()).dtype} fails on the first inputs of "
+            f"batches, of shape {tuple(inputs.shape)} and {inputs.dtype}: {error}. Pass inputs of the shape and type "
+            "that the model takes, or convert the model, e.g. model.double()"
+        ) from error
 
 
 def _names(model: nn.Module) -> dict[str, str]:
     """The name of the tensor behind each key of the state dict; tied weights have one name and several keys."""
-    every = (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False))
-    first: dict[int, str] = {}
-    for name, x in every:
-        first.setdefault(id(x), name)
-    own = {name: first[id(x)] for name, x in every}
+    own = first_names(model)
     return {key: own[key] for key in model.state_dict() if key in own}
 
 
+def _selected(selection: Iterable[Batch] | None, first: Batch) -> list[Batch]:
+    """The batches that steps are chosen on, checked and on the device of the first."""
+    if selection is None:
+        return [first]
+    device = first[0].device
+    chosen = [_to(batch, device, f"batch {i} of selection", first) for i, batch in enumerate(selection, 1)]
+    if not chosen:
+        raise ValueError("selection is empty; pass at least one (inputs, labels), or None for the first of batches")
+    shapes = {tuple(x.shape[1:] for x in batch) for batch in chosen}
+    if len(shapes) > 1:
+        found = ", ".join(str(tuple(x.shape)) for x, _ in chosen[:3])
+        raise ValueError(f"the batches of selection have inputs of shapes {found}; pass samples of one shape")
+    return chosen
+
+
 def _cycle(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
+    """The batches on the device of the model, again and again."""
+    first = None
     while True:
-        empty = True
-        for batch in batches:
-            empty = False
-            yield _to(batch, device)
-        if empty:
+        number = 0
+        for number, batch in enumerate(batches, 1):
+            current = _to(batch, device, f"batch {number} of batches", first)
+            first = first or current
+            yield current
+        if not number:
             raise ValueError("batches is empty or cannot be started again; pass a list or a DataLoader, not an iterator")
 
 
-def _to(batch: Any, device: torch.device) -> Batch:
-    inputs, labels = batch
+def _to(batch: Any, device: torch.device, what: str, first: Batch | None) -> Batch:
+    """A checked batch on a device; `first` is one that it has to resemble."""
+    try:
+        inputs, labels = labelled(batch)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{what}: {error}") from error
+    for part, x in (("inputs", inputs), ("labels", labels)):
+        if not x.isfinite().all():
+            raise ValueError(f"{what}: the {part} hold NaN or infinite entries; remove these samples")
+    if first and inputs.is_floating_point() and inputs.dtype != first[0].dtype:
+        raise ValueError(
+            f"{what} has inputs of {inputs.dtype} and the first batch of {first[0].dtype}; "
+            "convert them to one type, that of the model"
+        )
     return inputs.to(device), labels.to(device)

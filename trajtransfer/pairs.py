@@ -15,7 +15,7 @@ The objective is summed in float64 from the vectors, tensor by tensor, and again
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, overload
 
@@ -58,7 +58,8 @@ class Pairs(Sequence[Pair]):
 
     `cache` says how the vectors are kept: ``"device"`` as they come, ``"host"`` in main memory, or ``"half"`` as
     bfloat16, which is then what is matched. Products are computed on the device and in the type of the first
-    vector. `bound` is ``sum_t ||y_t|| ||x_t||``; `prices` are those of the latest assignment of each group. Raises
+    vector. `bound` is ``sum_t ||y_t|| ||x_t||``; `prices` are those of the latest assignment of each group,
+    and `operations` counts the floating-point operations of all products so far. Raises
     ``ValueError`` for an unknown `cache`, for tensors that do not fit `spec` or each other, and for vectors that
     are not finite.
     """
@@ -67,6 +68,7 @@ class Pairs(Sequence[Pair]):
         if cache not in CACHES:
             raise ValueError(f"unknown cache {cache!r}; known: {', '.join(CACHES)}")
         self.spec, self.bound, self._cache = spec, 0.0, cache
+        self.operations = 0
         self.prices: dict[str, NDArray[np.float64] | None] = {}
         self._pairs: list[Pair] = []
         self._sums: dict[Key, dict[bool, _Sum]] = {}  # what -> at the identity? -> its sum
@@ -85,6 +87,8 @@ class Pairs(Sequence[Pair]):
 
     def append(self, pair: Pair) -> None:
         """Add one pair."""
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or not all(isinstance(v, Mapping) for v in pair):
+            raise TypeError("a pair holds two Params, (target side, source side); pass a tuple of both")
         parts = [Params({n: x.detach() for n, x in vector.items() if n not in self.spec.buffers}) for vector in pair]
         for part in parts:
             self.spec.check(part)
@@ -93,11 +97,11 @@ class Pairs(Sequence[Pair]):
             self._device, self._dtype = first.device, torch.promote_types(first.dtype, torch.float32)
         y, x = (part.to(**CACHES[self._cache]) if CACHES[self._cache] else part for part in parts)
         if not y.keys() == x.keys() == (self._pairs or [(y, x)])[0][0].keys():
-            raise ValueError("the vectors to be matched hold different tensors")
+            names = sorted((y.keys() ^ x.keys()) or (y.keys() ^ self._pairs[0][0].keys()))
+            raise ValueError(f"the vectors to be matched hold different tensors: {names}; give all sides the same ones")
         size = y.norm() * x.norm()
         if not math.isfinite(size):
-            name = next((n for n in y if not (y[n].isfinite().all() and x[n].isfinite().all())), "the product of the norms")
-            raise ValueError(f"{name!r} holds NaN or infinite entries; check that the source run did not diverge")
+            raise ValueError(_why_not_finite(len(self._pairs) + 1, y, x))
         self.bound += size
         self._pairs.append((y, x))
 
@@ -118,7 +122,20 @@ class Pairs(Sequence[Pair]):
         if alone:
             parts.append(self._contribution(units, alone, {}))
         n = self.spec.sizes[units]
-        return sum(parts[1:], start=parts[0]) if parts else torch.zeros(n, n, dtype=self._dtype, device=self._device)
+        if not parts:
+            return torch.zeros(n, n, dtype=self._dtype, device=self._device)
+        total = sum(parts[1:], start=parts[0])
+        self._require_finite(units, total)
+        return total
+
+    def _require_finite(self, units: str, gains: Tensor) -> None:
+        """Raise for gains that overflow; they are at most the bound, so most are known not to."""
+        if self.bound > torch.finfo(self._dtype).max and not gains.isfinite().all():
+            names = ", ".join(repr(name) for name, _ in self.spec.places[units])
+            raise ValueError(
+                f"the products of the vectors overflow {self._dtype} in the gains of units {units!r} "
+                f"(from {names}); scale the loss down, or use float64"
+            )
 
     def _value(self, name: str, entries: Entries) -> Tensor:
         """The part of one tensor in the objective."""
@@ -152,7 +169,9 @@ class Pairs(Sequence[Pair]):
                 columns = self._rows(x, units, places, pick.source)
                 if pick.before is not None:
                     columns = columns - self._rows(x, units, places, pick.before)
-                total.addmm_(self._rows(y, units, places, pick.target), columns.T)
+                rows = self._rows(y, units, places, pick.target)
+                total.addmm_(rows, columns.T)
+                self.operations += 2 * rows.numel() * len(columns)
 
     def _rows(self, vector: Params, units: str, places: list[Place], picked: Picked) -> Tensor:
         """The entries of each unit as rows (units, entries), those of all places side by side."""
@@ -203,6 +222,17 @@ class Pairs(Sequence[Pair]):
     def _keep(self, what: Key, value: Tensor, entries: Entries) -> Tensor:
         self._sums.setdefault(what, {})[_at_home(entries)] = _Sum(value, entries, len(self._pairs))
         return value
+
+
+def _why_not_finite(number: int, y: Params, x: Params) -> str:
+    for side, vector in (("target", y), ("source", x)):
+        for name, entries in vector.items():
+            if not entries.isfinite().all():
+                return (
+                    f"{name!r} holds NaN or infinite entries on the {side} side of pair {number}; "
+                    "check that the run it comes from did not diverge"
+                )
+    return f"the product of the norms of pair {number} overflows float64; scale the vectors down"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -39,9 +40,10 @@ class PermutationSpec:
 
     `sizes` maps a group of units to the number of its units; `axes` maps each parameter or buffer to one
     `Axis` per tensor axis; `buffers` names the entries of `axes` that are buffers: they are moved by a
-    permutation and ignored by the matching. Raises ``ValueError`` when a segment disagrees with the size of
-    its group, or when a group stands on two axes of one tensor: matching would then be a quadratic
-    assignment problem.
+    permutation and ignored by the matching. Raises ``ValueError`` for a size that is no positive whole
+    number, a name that is empty, a buffer without axes, a segment that disagrees with the size of its
+    group, or a group that stands on two axes of one tensor: matching would then be a quadratic assignment
+    problem.
     """
 
     sizes: Mapping[str, int]
@@ -49,6 +51,7 @@ class PermutationSpec:
     buffers: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        self._check_names()
         for name, axes in self.axes.items():
             seen: dict[str, int] = {}
             for number, axis in enumerate(axes):
@@ -62,10 +65,32 @@ class PermutationSpec:
                                 "leave these units out of the specification"
                             )
 
+    def _check_names(self) -> None:
+        """Groups and tensors have names, groups have sizes, and buffers are among the tensors."""
+        for what, names in (("a group of units", self.sizes), ("a tensor", self.axes)):
+            for name in names:
+                if not isinstance(name, str) or not name:
+                    raise ValueError(f"{name!r} is no name for {what}; give it one that is not empty")
+        for units, size in self.sizes.items():
+            if not _whole(size) or size < 1:
+                raise ValueError(
+                    f"the group of units {units!r} has size {size!r}; give the number of its units, 1 or more",
+                )
+        for name in sorted(self.buffers - self.axes.keys()):
+            raise ValueError(f"the buffer {name!r} has no axes; list them, or leave the buffer out")
+
     def _check(self, name: str, number: int, segment: Segment) -> None:
+        if not (_whole(segment.size) and _whole(segment.block)) or segment.block < 1:
+            raise ValueError(
+                f"axis {number} of {name!r} has {segment.size!r} entries in blocks of {segment.block!r}; "
+                "give whole numbers, and blocks of 1 or more",
+            )
         size = self.sizes.get(segment.units or "")
         if size is None:
-            raise ValueError(f"axis {number} of {name!r} names units {segment.units!r}, which have no size")
+            raise ValueError(
+                f"axis {number} of {name!r} names units {segment.units!r}, which have no size; "
+                "add them to `sizes`, or write None for entries that do not move",
+            )
         if size * segment.block != segment.size:
             raise ValueError(
                 f"axis {number} of {name!r}: {segment.size} entries in blocks of {segment.block} are not the "
@@ -111,24 +136,51 @@ class Permutation:
 
     ``(pi @ rho)(x) == pi(rho(x))``, and ``pi.inverse()`` undoes ``pi``. Acts on `Params` holding any subset
     of the tensors of its specification, parameters and buffers alike; an unknown name raises ``ValueError``.
+    `indices` are kept as int64 on the CPU; unless they are a permutation of 0..n-1 for each group of units,
+    and nothing else, ``ValueError`` names the group.
     """
 
     spec: PermutationSpec
     indices: Mapping[str, Tensor]
 
+    def __post_init__(self) -> None:
+        for units in sorted(self.indices.keys() - self.spec.sizes.keys()):
+            raise ValueError(
+                f"the specification has no units {units!r}; its groups are {', '.join(self.spec.sizes)}",
+            )
+        for units in self.spec.sizes:
+            if units not in self.indices:
+                raise ValueError(f"the indices of units {units!r} are missing; give torch.arange(n) to move none")
+        checked = {units: _checked(units, x, self.spec.sizes[units]) for units, x in self.indices.items()}
+        object.__setattr__(self, "indices", checked)
+
+    @classmethod
+    def _valid(cls, spec: PermutationSpec, indices: Mapping[str, Tensor]) -> Permutation:
+        """A permutation of indices that are known to be valid: descents make many, and checks take time."""
+        new = object.__new__(cls)
+        object.__setattr__(new, "spec", spec)
+        object.__setattr__(new, "indices", indices)
+        return new
+
     @classmethod
     def identity(cls, spec: PermutationSpec) -> Permutation:
         """The permutation that moves nothing."""
-        return cls(spec, {units: torch.arange(size) for units, size in spec.sizes.items()})
+        return cls._valid(spec, {units: torch.arange(size) for units, size in spec.sizes.items()})
 
     @classmethod
     def random(cls, spec: PermutationSpec, generator: torch.Generator) -> Permutation:
         """A uniformly drawn element; `generator` is a CPU generator."""
-        return cls(spec, {units: torch.randperm(size, generator=generator) for units, size in spec.sizes.items()})
+        drawn = {units: torch.randperm(size, generator=generator) for units, size in spec.sizes.items()}
+        return cls._valid(spec, drawn)
 
     def replace(self, units: str, indices: Tensor) -> Permutation:
         """This permutation with another factor for one group of units."""
-        return Permutation(self.spec, {**self.indices, units: indices.cpu()})
+        if units not in self.spec.sizes:
+            raise ValueError(
+                f"the specification has no units {units!r}; its groups are {', '.join(self.spec.sizes)}",
+            )
+        factor = _checked(units, indices, self.spec.sizes[units])
+        return self._valid(self.spec, {**self.indices, units: factor})
 
     def __call__(self, params: Params) -> Params:
         self.spec.check(params)
@@ -142,6 +194,8 @@ class Permutation:
 
     def entries(self, name: str) -> dict[int, Tensor]:
         """Axis -> index of the source entry of each of its entries, for the axes of a tensor where units stand."""
+        if name not in self.spec.axes:
+            raise ValueError(f"the specification does not know the tensor {name!r}")
         axes = enumerate(self.spec.axes[name])
         return {number: self._entries(axis) for number, axis in axes if any(segment.units is not None for segment in axis)}
 
@@ -158,13 +212,18 @@ class Permutation:
         return torch.cat(pieces)
 
     def __matmul__(self, other: Permutation) -> Permutation:
+        if not isinstance(other, Permutation):
+            raise TypeError(
+                f"a permutation does not compose with {type(other).__name__}; apply it to Params as pi(params)",
+            )
         if self.spec is not other.spec and self.spec != other.spec:
             raise ValueError("permutations of different specifications do not compose")
-        return Permutation(self.spec, {units: other.indices[units][index] for units, index in self.indices.items()})
+        both = {units: other.indices[units][index] for units, index in self.indices.items()}
+        return self._valid(self.spec, both)
 
     def inverse(self) -> Permutation:
         """The permutation with ``pi.inverse() @ pi`` the identity."""
-        return Permutation(self.spec, {units: torch.argsort(index) for units, index in self.indices.items()})
+        return self._valid(self.spec, {units: torch.argsort(x) for units, x in self.indices.items()})
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -174,3 +233,32 @@ class Permutation:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _whole(number: object) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
+def _checked(units: str, indices: Tensor, size: int) -> Tensor:
+    """`indices` as int64 on the CPU, if each of 0..size-1 is there once.
+
+    Counting takes a tenth of the time of sorting; it needs a look at the least and the largest index before.
+    """
+    if not isinstance(indices, Tensor):
+        raise TypeError(f"the indices of units {units!r} are a {type(indices).__name__}; pass an int64 tensor")
+    if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
+        raise ValueError(f"the indices of units {units!r} are of {indices.dtype}; pass an int64 tensor")
+    if tuple(indices.shape) != (size,):
+        raise ValueError(
+            f"the indices of units {units!r} have shape {tuple(indices.shape)}, "
+            f"the specification says ({size},); pass one index per unit",
+        )
+    indices = indices.to("cpu", torch.int64)
+    low, high = indices.aminmax()
+    if int(low) < 0 or int(high) >= size:
+        wrong = int(low) if int(low) < 0 else int(high)
+        raise ValueError(f"units {units!r} have no index {wrong}; use each of 0..{size - 1} once")
+    counts = torch.bincount(indices, minlength=size)
+    if int(counts.max()) > 1:
+        raise ValueError(f"units {units!r} repeat index {int(counts.argmax())}; use each of 0..{size - 1} once")
+    return indices

@@ -14,6 +14,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from trajtransfer import models
+from trajtransfer.algorithms import Step, fgmt, moved
 from trajtransfer.data import Split, sample
 from trajtransfer.experiment import Pair, source_line
 from trajtransfer.landscape import Profile
@@ -25,7 +26,6 @@ from trajtransfer.settings import Setting
 from trajtransfer.tracing import permutation_spec
 from trajtransfer.training import train
 from trajtransfer.trajectory import Line, uniform
-from trajtransfer.transfer import Step, fgmt, moved
 
 Row = dict[str, Any]
 

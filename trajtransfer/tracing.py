@@ -231,8 +231,18 @@ def _changed(model: nn.Module, before: Params, after: Params, inputs: tuple[Tens
 
 
 def _outputs(model: nn.Module, state: Params, inputs: tuple[Tensor, ...]) -> list[Tensor]:
-    with torch.no_grad():
-        return [x for x in _tensors(torch.func.functional_call(model, dict(state), inputs)) if x.is_floating_point()]
+    try:
+        with torch.no_grad():
+            output = torch.func.functional_call(model, dict(state), inputs)
+    except RuntimeError as error:
+        if type(error) is not RuntimeError:  # out of memory stays what it is
+            raise
+        shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
+        raise ValueError(
+            f"{type(model).__name__} in float64 fails on inputs of shape {shapes}: {error}. Pass inputs of the shape "
+            "that it takes"
+        ) from error
+    return [x for x in _tensors(output) if x.is_floating_point()]
 
 
 def _tensors(output: Any) -> list[Tensor]:

@@ -6,8 +6,8 @@ import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,11 @@ class Recipe:
             raise ValueError(f"unknown learning-rate schedule {self.schedule!r}; known: constant, cosine")
         if self.epochs < 1 or self.lr <= 0 or self.batch_size < 1:
             raise ValueError(f"epochs, lr and batch_size must be positive: {self}")
+
+    def identity(self) -> dict[str, Any]:
+        """All fields, real numbers as floats: 1 and 1.0 are one recipe."""
+        real = {field.name for field in fields(self) if field.type == "float"}
+        return {name: float(value) if name in real else value for name, value in asdict(self).items()}
 
     def learning_rate(self, iteration: int, per_epoch: int) -> float:
         """The learning rate of an iteration (from 0) when an epoch has `per_epoch` iterations."""

@@ -1,27 +1,34 @@
-"""Learning trajectories: sequences of points of weight space from an initialisation to a trained network."""
+"""Learning trajectories: sequences of points of weight space, from an initialisation to a trained network."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from numbers import Integral, Real
 from typing import overload
 
+import torch
+
 from trajtransfer.params import Params
+
+MOST_STEPS = 10_000  # a hundred times what transfers use: more is a mistake
 
 
 class Line(Sequence[Params]):
     """The linear trajectory ``(1 - times[t]) * start + times[t] * end``, t = 0..T, made on demand (section 3.4).
 
     `times` runs from 0 to 1 without decreasing, as from `uniform` or `cosine`. Only the two ends are stored.
-    A plain list of `Params` is a trajectory too.
+    A plain list of `Params` is a trajectory too. Raises ``ValueError`` for other times, and for ends that
+    are not finite, have different tensors or types, or lie too far apart for their type.
     """
 
     def __init__(self, start: Params, end: Params, times: Sequence[float]):
-        if len(times) < 2 or times[0] != 0 or times[-1] != 1 or any(b < a for a, b in pairwise(times)):
-            raise ValueError(f"times must rise from 0 to 1, got {list(times)}")
-        self.start, self.end, self.times = start, end, tuple(times)
-        self._direction = end - start
+        _require_rising(times)
+        self.start = start
+        self.end = end
+        self.times = tuple(times)
+        self._direction = _difference(start, end)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -37,6 +44,41 @@ class Line(Sequence[Params]):
         if time in (0.0, 1.0):  # the ends themselves, free of rounding
             return self.end if time else self.start
         return self.start + time * self._direction
+
+
+def _require_rising(times: Sequence[float]) -> None:
+    """Raise unless these are numbers from 0 to 1; every comparison with NaN is false, so it does not pass."""
+    if not all(isinstance(time, Real) for time in times):
+        raise TypeError(f"times must be numbers, got {list(times)}; pass uniform(steps), for example")
+    ends = len(times) >= 2 and times[0] == 0 and times[-1] == 1
+    if not (ends and all(a <= b for a, b in pairwise(times))):
+        raise ValueError(f"times must rise from 0 to 1, got {list(times)}; pass uniform(steps), for example")
+
+
+def _difference(start: Params, end: Params) -> Params:
+    """``end - start`` of two finite points of one type."""
+    for name in start.keys() & end.keys():
+        types = start[name].dtype, end[name].dtype
+        if types[0] != types[1] or types[0] == torch.bool:
+            raise ValueError(
+                f"{name!r} is of {types[0]} at the start of the line and of {types[1]} at its end; "
+                "convert both to one type of numbers, e.g. point.to(torch.float32)",
+            )
+    direction = end - start
+    for name, x in direction.items():
+        if not x.isfinite().all():
+            raise ValueError(_why_not_finite(name, start, end))
+    return direction
+
+
+def _why_not_finite(name: str, start: Params, end: Params) -> str:
+    for what, point in (("start", start), ("end", end)):
+        if not point[name].isfinite().all():
+            return f"{name!r} holds NaN or infinite entries at the {what} of the line; check that the source run did not diverge"
+    return (
+        f"the ends of the line are too far apart at {name!r}: their difference overflows "
+        f"{start[name].dtype}; scale the weights down or convert both points to torch.float64"
+    )
 
 
 def uniform(steps: int) -> tuple[float, ...]:
@@ -57,5 +99,9 @@ SCHEDULES = {"uniform": uniform, "cosine": cosine}
 
 
 def _require_steps(steps: int) -> None:
+    if not isinstance(steps, Integral) or isinstance(steps, bool):
+        raise TypeError(f"steps={steps!r} is not a whole number; pass an int, for example 30")
     if steps < 1:
-        raise ValueError(f"a trajectory needs at least one step, got steps={steps}")
+        raise ValueError(f"a trajectory needs at least one step, got steps={steps}; pass 30, for example")
+    if steps > MOST_STEPS:
+        raise ValueError(f"steps={steps} is more than {MOST_STEPS:,}; pass fewer, for example 30")

@@ -36,11 +36,19 @@ class Step(NamedTuple):
 
 def moved(source: Trajectory, target: Params, t: int, pi: Permutation) -> Params:
     """``target + pi(source[t] - source[0])``: the transferred point at step t under `pi` (:eq:`transferred-trajectory`)."""
+    if not 0 <= t < len(source):
+        raise ValueError(f"the source has no step {t}; its steps are 0..{len(source) - 1}")
     return target + pi(source[t] - source[0])
+
+
+def _require_steps(source: Trajectory) -> None:
+    if not isinstance(source, Sequence) or len(source) < 2:
+        raise ValueError("the source trajectory needs two points at least; pass a Line or a list of Params")
 
 
 def naive(source: Trajectory, target: Params, spec: PermutationSpec) -> Iterator[Step]:
     """Baseline: no permutation at all, ``target + (source[t] - source[0])``."""
+    _require_steps(source)
     pi = Permutation.identity(spec)
     for t in range(1, len(source)):
         yield Step(t, moved(source, target, t, pi), pi)
@@ -58,6 +66,7 @@ def oracle(
 
     `end` is the target really trained from `target`; `generator` draws the order of the groups of units.
     """
+    _require_steps(source)
     matching = match([(end - target, source[-1] - source[0])], spec, generator=generator)
     yield from _along(source, target, matching)
 
@@ -74,6 +83,7 @@ def rebasin(
 
     It knows the trained target, as Oracle does, and aligns where both arrived instead of how they moved.
     """
+    _require_steps(source)
     matching = match([(end, source[-1])], spec, generator=generator)
     yield from _along(source, target, matching)
 
@@ -99,6 +109,7 @@ def gmt(
     Step s computes all s pairs again, on fresh mini-batches, at points moved by the permutation of step s - 1.
     `cache` says where gradients wait to be matched, see `Pairs`; `max_sweeps` is that of `match`.
     """
+    _require_steps(source)
     pi, count = Permutation.identity(spec), 0
     for s in range(1, len(source)):
         pairs = Pairs(spec, cache=cache)
@@ -123,6 +134,7 @@ def fgmt(
 
     Earlier pairs are kept; `cache` says where, see `Pairs`; `max_sweeps` is that of `match`.
     """
+    _require_steps(source)
     pi, pairs = Permutation.identity(spec), Pairs(spec, cache=cache)
     for t in range(1, len(source)):
         pairs.append(gradients(moved(source, target, t - 1, pi), source[t - 1]))

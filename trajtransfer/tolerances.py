@@ -1,0 +1,118 @@
+"""By how much two numbers may differ: every column of a table and every measure has a kind, every kind one tolerance."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import NamedTuple
+
+ROUGH = 4.0  # training a small ResNet amplifies rounding: another processor gives other networks
+FACTOR = 0.75  # the widest relative tolerance, a factor of four
+
+
+class Tolerance(NamedTuple):
+    """By how much two numbers of a kind may differ, and why; `relative` to the larger one."""
+
+    size: float
+    why: str
+    relative: bool = False
+
+
+# For other processors and libraries than those of the first run: the same code on the same machine
+# gives the same digits.
+TOLERANCES = {
+    "label": Tolerance(0, "texts and names"),
+    "count": Tolerance(0, "follows from the parameters"),
+    "rounding": Tolerance(1e-9, "follows from the parameters, but for float64 rounding"),
+    "accuracy": Tolerance(0.12, "fractions of some hundred images, and differences of two"),
+    "loss": Tolerance(1.0, "nats: what such a difference of accuracies means far from a minimum"),
+    "agreement": Tolerance(0.12, "a matching objective over its bound"),
+    "weight space": Tolerance(2.0, "lengths of movements, which are some tens"),
+    "cosine": Tolerance(0.3, "of updates after many iterations, and differences of two"),
+    "slope": Tolerance(0.3, "log-log, of distances that are means over draws"),
+    "distance": Tolerance(0.3, "distances between gradients of length 1"),
+    "ratio": Tolerance(0.5, "a quotient of two such numbers: a factor of two", relative=True),
+    "barriers": Tolerance(1.0, "a quotient of barriers, which may both be close to 0"),
+    "epochs": Tolerance(8, "when a curve crosses a line: half of the training of a quick run"),
+    "sweeps": Tolerance(0.5, "when a descent stops: a factor of two", relative=True),
+    "work": Tolerance(0.5, "counted operations follow the sweeps", relative=True),
+    "seconds": Tolerance(math.inf, "depends on what else the machine does: reported, not compared"),
+}
+# `TABLE/COLUMN` goes before `COLUMN`, which is of any table.
+COLUMNS = {
+    column: kind
+    for kind, columns in {
+        "label": "condition, data, from, layer, method, network, order, pair, pre-trained on, products, series, source, start, "
+        "to, trajectory",
+        "count": "T, draw, epoch, epochs per member, gradient pairs, gradient_pairs, group, iteration, members, number, "
+        "permutation, s, samples, samples of training, sweep, sweeps per match at most, t",
+        "rounding": "change, position, share, width",
+        "accuracy": "accuracy, accuracy barrier, accuracy of members, calibration error, disagreement, gap, peak, "
+        "selection_accuracy, validation accuracy",
+        "loss": "barrier, loss, nll",
+        "agreement": "agreement, agreement_identity",
+        "weight space": "control, distance, u, v",
+        "distance": "distances/distance",
+        "ratio": "invariance/control",
+        "cosine": "cosine, gradient_cosine, relative",
+        "slope": "high, intercept, low, slope",
+        "epochs": "epochs, saved",
+        "sweeps": "assignments, sweeps",
+        "work": "GFLOP, GFLOP of training, share of training",
+        "seconds": "shares/assignments, gradients, seconds, seconds of an epoch, seconds of assignments, seconds of gradients, "
+        "seconds of the rest, seconds of training, the rest",
+    }.items()
+    for column in columns.split(", ")
+}
+METHOD = "(naive|oracle|rebasin|gmt|fgmt|standard|short)"
+MEASURES = {
+    "count": "pairs",
+    "rounding": "largest-change",
+    "accuracy": f"{METHOD}-(first|final|peak)(-minus-{METHOD})?|{METHOD}-(rise|fall)|{METHOD}-lead-over-{METHOD}"
+    f"|{METHOD}-(linear|cosine)-gain|{METHOD}-(recorded|linear|excess)-drop|{METHOD}-minus-full"
+    "|(accuracy|gap)-minus-(fgmt|standard)-(part|all)|(plain|permuted|tuned)-accuracy-barrier|bfloat16-minus-float32"
+    "|one-sweep-loss|spread-of-accuracy|pocket-[a-z-]+|new-network|old-network-fine-tuned"
+    "|the-movement-(transferred-by-FGMT|without-a-permutation)",
+    "loss": f"{METHOD}-to-(source|target)|(plain|permuted|tuned)-barrier|barrier-(before|after)",
+    "agreement": "spread-of-objective",
+    "cosine": "gradient-cosine|identity|permuted|excess|(network|start)-minus-data",
+    "slope": "slope(-(high|identity|shuffled|he))?",
+    "ratio": f"{METHOD}-peak-over-{METHOD}|ratio|drift(-fgmt)?-over-(control|step)|control-change",
+    "barriers": "oracle-over-fgmt",
+    "epochs": rf"{METHOD}-saved-\d+",
+    "work": "f?gmt-(cost|share|largest-share)",
+}
+
+
+def kind_of_column(column: str, table: str = "") -> str:
+    """The kind of a column. Raises ``ValueError`` for an unknown one."""
+    if f"{table}/{column}" in COLUMNS:
+        return COLUMNS[f"{table}/{column}"]
+    if column not in COLUMNS:
+        raise ValueError(f"no kind is known for the column {column!r}; add it to COLUMNS in trajtransfer/tolerances.py")
+    return COLUMNS[column]
+
+
+def kind_of_measure(measure: str) -> str:
+    """The kind of a measure. Raises ``ValueError`` for an unknown one."""
+    for kind, pattern in MEASURES.items():
+        if re.fullmatch(pattern, measure):
+            return kind
+    raise ValueError(f"no kind is known for the measure {measure!r}; add it to MEASURES in trajtransfer/tolerances.py")
+
+
+def allowed(kind: str, first: float, second: float, rough: bool = False) -> float:
+    """By how much two finite numbers of a kind may differ."""
+    size, _, relative = TOLERANCES[kind]
+    if not relative:
+        return size * (ROUGH if rough else 1)
+    return min(FACTOR, size * (ROUGH if rough else 1)) * max(abs(first), abs(second))
+
+
+def tolerance_text(kind: str, rough: bool) -> str:
+    """A tolerance in words: its size and its kind."""
+    if kind == "seconds":
+        return "finite, not negative (seconds)"
+    if TOLERANCES[kind].relative:
+        return f"{allowed(kind, 1, 1, rough):.0%} of the larger ({kind})"
+    return f"{allowed(kind, 1, 1, rough):g} ({kind})"
