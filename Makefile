@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce book publish reference env test lint bench clean
+.PHONY: help reproduce book publish reference env test lint campaign bench clean
 
 help:  ## list these commands
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ lint: env  ## ruff, mypy and the layers of the modules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+campaign: env  ## a hostile trial of what is kept on disk: kills, flipped bits, bad input; a few minutes
+	$(BIN)/python -m tests.campaign
 
 bench: env  ## measure speed and memory as ratios, about half an hour (pip install -e .[bench] compares other solvers too)
 	$(BIN)/python -m benchmarks

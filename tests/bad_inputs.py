@@ -262,8 +262,9 @@ ONES = torch.ones(4, 3)
 POINTS = [
     ("times with NaN", line([0.0, NAN, 1.0]), "times must rise from 0 to 1"),
     ("times with infinity", line([0.0, math.inf, 1.0]), "times must rise from 0 to 1"),
-    ("times in words", line(["0", "1"]), "times must be numbers"),
-    ("times with None", line([0, None, 1]), "times must be numbers"),
+    ("times as a generator", line(time for time in (0, 1)), "times must be a list of numbers"),
+    ("times in words", line(["0", "1"]), "times must be a list of numbers"),
+    ("times with None", line([0, None, 1]), "times must be a list of numbers"),
     ("line from NaN", line(start={"w": torch.tensor([0, NAN])}), "'w' holds NaN or infinite entries at the start of the line"),
     ("line to infinity", line(end={"w": torch.tensor([0, math.inf])}), "entries at the end of the line"),
     (
@@ -384,8 +385,10 @@ NETWORKS = [
     ("width of half a unit", built(width=0.5), "at least one hidden unit, got width=0.5"),
     ("width of 10**9", built(width=10**9), "width=1000000000 is not within"),
     ("width in words", built(width="wide"), "width='wide' is not a number"),
+    ("conv8 with a fraction of a channel", built("conv8", (3, 32, 32), width=1.001), "in its largest layer; choose 1.001953125"),
+    ("resnet18 with a fraction of a channel", built("resnet18", (3, 32, 32), width=0.1), "choose 0.099609375"),
     ("conv8 without channels", built("conv8", (3, 32, 32), width=0.01), "conv8 at width=0.01 has no channels left"),
-    ("conv8 of a million", built("conv8", (3, 32, 32), width=1e6), "conv8 at width=1e+06 does not fit into memory"),
+    ("conv8 of a million", built("conv8", (3, 32, 32), width=1e6), "is not within 0..100,000"),
     ("resnet18 of a thousand", built("resnet18", (3, 32, 32), width=1e3), "resnet18 at width=1000 does not fit"),
     ("one class", built(classes=1), "classes=1 leaves nothing to tell apart"),
     ("no classes", built(classes=0), "classes=0 leaves nothing to tell apart"),

@@ -12,7 +12,7 @@ import scipy.io
 import torch
 from PIL import Image
 
-from trajtransfer import data, sources
+from trajtransfer import data, photographs, sources
 from trajtransfer.data import augment, load_task, sample
 
 
@@ -153,7 +153,7 @@ def photograph(path, colour, size=(40, 30)):
     Image.new("RGB", size, colour).save(path)
 
 
-def test_imagenet_folders_are_decoded_once(tmp_path):
+def test_imagenet_folders_are_decoded_once(tmp_path, monkeypatch):
     for part, n in (("train", 30), ("val", 4)):
         for i in range(n):
             photograph(tmp_path / "imagenet" / part / f"n{i % 2}" / f"{i}.png", (i, 100 * (i % 2), 7))
@@ -161,10 +161,22 @@ def test_imagenet_folders_are_decoded_once(tmp_path):
     assert task.shape == (3, 16, 16) and task.classes == 2 and len(task.test) == 4
     images, labels = task.train.images, task.train.labels
     assert torch.equal(images[:, 1, 0, 0] == 100, labels == 1)
-    for part in ("train", "val"):
-        for file in (tmp_path / "imagenet" / part).rglob("*.png"):
-            file.write_bytes(b"")  # a second load must not read the photographs again
+    monkeypatch.setattr(photographs, "_photograph", None)  # a second load must not read the photographs again
     assert torch.equal(load_task("imagenet", tmp_path, size=16).train.images, images)
+
+
+def test_other_photographs_under_the_same_names_are_decoded_anew(tmp_path):
+    """Classes in another order, a photograph replaced by another: the labels still fit the images."""
+    for part, n in (("train", 30), ("val", 4)):
+        for i in range(n):
+            photograph(tmp_path / "imagenet" / part / "ab"[i % 2] / f"{i}.png", (i, 100 * (i % 2), 7))
+    first = load_task("imagenet", tmp_path, size=16)
+    for part in ("train", "val"):
+        (tmp_path / "imagenet" / part / "a").rename(tmp_path / "imagenet" / part / "z")
+    again = load_task("imagenet", tmp_path, size=16)
+    assert torch.equal(again.train.images[:, 1, 0, 0] == 100, again.train.labels == 0) and again.checksum != first.checksum
+    photograph(tmp_path / "imagenet" / "train" / "b" / "1.png", (200, 100, 201))
+    assert int((load_task("imagenet", tmp_path, size=16).train.pool[:, 2] == 201).any(-1).any(-1).sum()) == 1
 
 
 def test_cub_lists(tmp_path):
@@ -274,7 +286,8 @@ def test_a_changed_file_of_torchvision_is_named(name, change, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_one_missing_file_of_four_is_named(suffix, tmp_path):
+def test_one_missing_file_of_four_is_named(suffix, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "DEBIAN_FASHION_MNIST", tmp_path / "not installed")
     folder = tmp_path / ("fashion-mnist" if suffix else "FashionMNIST/raw")
     idx_folder(folder, suffix)
     (folder / f"t10k-labels-idx1-ubyte{suffix}").unlink()
@@ -393,39 +406,41 @@ def test_a_damaged_cache_is_made_again(tmp_path):
     rows = [(str(tmp_path / f"{i}.png"), 0) for i in range(4)]
     for i in range(4):
         photograph(tmp_path / f"{i}.png", (i + 1, 0, 0))
-    cache = tmp_path / "decoded" / "some.npy"
-    whole = sources._decode(cache, rows, 8).clone()
+    folder = tmp_path / "decoded"
+    whole = photographs.decoded(folder, "some", rows, 8).clone()
+    (cache,) = folder.iterdir()
     content = cache.read_bytes()
     for broken in damage(content):
         cache.write_bytes(broken)
-        assert torch.equal(sources._decode(cache, rows, 8), whole)
+        assert torch.equal(photographs.decoded(folder, "some", rows, 8), whole)
         assert cache.read_bytes() == content
-    assert sources._decode(cache, rows[:3], 8).shape == (3, 3, 8, 8)
-    assert sources._decode(cache, rows[:3], 6).shape == (3, 3, 6, 6)
+    assert photographs.decoded(folder, "some", rows[:3], 8).shape == (3, 3, 8, 8)
+    assert photographs.decoded(folder, "some", rows[:3], 6).shape == (3, 3, 6, 6)
 
 
 def test_two_processes_may_decode_at_once(tmp_path, monkeypatch):
     """While one decodes, another does the same to the end; neither writes into the file of the other."""
     photograph(tmp_path / "0.png", (9, 0, 0))
-    cache, rows = tmp_path / "decoded" / "some.npy", [(str(tmp_path / "0.png"), 0)]
-    once, plain = iter([None]), sources._photograph
+    folder, rows = tmp_path / "decoded", [(str(tmp_path / "0.png"), 0)]
+    once, plain = iter([None]), photographs._photograph
 
     def interrupted(path, size):
         if next(once, "done") is None:
             monkeypatch.setattr("os.getpid", lambda: -1)
-            sources._decode(cache, rows, size)
+            photographs.decoded(folder, "some", rows, size)
             monkeypatch.undo()
         return plain(path, size)
 
-    monkeypatch.setattr(sources, "_photograph", interrupted)
-    assert int(sources._decode(cache, rows, 8)[0, 0, 0, 0]) == 9
-    assert [path.name for path in cache.parent.iterdir()] == ["some.npy"]
+    monkeypatch.setattr(photographs, "_photograph", interrupted)
+    assert int(photographs.decoded(folder, "some", rows, 8)[0, 0, 0, 0]) == 9
+    assert [path.suffix for path in folder.iterdir()] == [".npy"]
 
 
 def test_an_interrupted_decoding_leaves_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "_photograph", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    photograph(tmp_path / "0.png", (9, 0, 0))
+    monkeypatch.setattr(photographs, "_photograph", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        sources._decode(tmp_path / "decoded" / "some.npy", [("0.png", 0)], 8)
+        photographs.decoded(tmp_path / "decoded", "some", [(str(tmp_path / "0.png"), 0)], 8)
     assert not list((tmp_path / "decoded").iterdir())
 
 

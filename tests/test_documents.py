@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -76,6 +77,39 @@ def test_damage_gives_no_other_error(kind, seed, tmp_path):
         read(path)
     except DocumentError as error:
         assert str(error).startswith(f"{path}: ")
+
+
+REPEATED = {
+    "profile": "description: x\nruns: [{name: a, notebook: b, parameters: {width: 16, width: 32}}]\n",
+    "listing": '{"made_by": "somebody", "made_by": "trajtransfer", "profile": "own", "complete": true, "runs": {}}',
+    "record": '{"name": "a", "name": "b"}',
+    "notebook": '{"nbformat": 4, "nbformat": 4}',
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_key_that_is_given_twice_is_refused(kind, tmp_path):
+    (tmp_path / "file").write_text(REPEATED[kind])
+    with pytest.raises(DocumentError, match="is given twice"):
+        READERS[kind][1](tmp_path / "file")
+
+
+ODD = ["note: !!bool maybe", "note: !!timestamp x", "note: 2020-13-45", "note: !!int x", f"note: {'9' * 5000}", "? [a]\n: b"]
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_odd_values_in_yaml_are_named_with_file_and_remedy(text, tmp_path):
+    (tmp_path / "file").write_text(f"description: x\n{text}\nruns: [{{name: a, notebook: b}}]\n")
+    with pytest.raises(DocumentError, match=rf"^{tmp_path / 'file'}: .+; mend it$"):
+        READERS["profile"][1](tmp_path / "file")
+
+
+@pytest.mark.parametrize("change", [{"nbformat_minor": "x"}, {"nbformat": 4.0, "cells": 1}, {"metadata": []}, {"cells": [{}]}])
+def test_odd_notebooks_are_named_with_file_and_remedy(change, tmp_path):
+    content = json.loads(READERS["notebook"][0].read_text()) | change
+    (tmp_path / "file").write_text(json.dumps(content))
+    with pytest.raises(DocumentError, match=r": it is not a .*; mend it$"):
+        READERS["notebook"][1](tmp_path / "file")
 
 
 def changed(path: Path, target: Path, change) -> Path:

@@ -146,7 +146,7 @@ def exchanged(project, one, other):
         (replace(tiny(epochs=1), fraction=0.5), 1),
         (replace(tiny(epochs=1), classes=(0, 1)), 1),
         (tiny("digits59-mlp", epochs=1), 1),
-        (replace(tiny(epochs=1), size=32, architecture="conv8", width=0.03), 1),
+        (replace(tiny(epochs=1), size=32, architecture="conv8", width=1 / 32), 1),
     ],
     ids=["seed", "recipe", "width", "part of the data", "classes", "setting", "architecture"],
 )
@@ -162,7 +162,7 @@ def test_exchanged_epochs_of_one_trajectory_are_refused(project, capsys):
     (one, two) = (next(project.rglob(f"epoch-00{n}.safetensors")) for n in (1, 2))
     two.write_bytes(one.read_bytes())
     again = networks.recorded(tiny(), seed=1)
-    assert "epoch-002.safetensors holds epoch 1" in capsys.readouterr().err
+    assert "epoch-002.safetensors: it holds epoch 1" in capsys.readouterr().err
     assert all((a - b).norm() == 0 for a, b in zip(whole, again, strict=True))
 
 
@@ -205,6 +205,31 @@ def test_of_two_trainings_of_one_network_the_second_waits(project, capsys):
     assert second.result(timeout=60).history[-1]["epoch"] == 3
     said = capsys.readouterr().err
     assert f"waiting for process {os.getpid()} on" in said and f"which is writing the network {folder.name}" in said
+
+
+def test_several_callers_on_one_damaged_file_do_not_meet(project, capsys):
+    chosen = tiny(epochs=1)
+    first = networks.network(chosen, 1)
+    only_checkpoint(project).write_bytes(b"junk")
+    with ThreadPoolExecutor(4) as lanes:
+        found = list(lanes.map(lambda _: networks.network(chosen, 1), range(4)))
+    assert all((one.end - first.end).norm() == 0 for one in found)
+    assert len(list(only_checkpoint(project).parent.glob("*.refused-*"))) == 1
+
+
+def test_a_folder_in_place_of_a_checkpoint_is_set_aside(project):
+    first = networks.network(tiny(epochs=1), 1)
+    path = only_checkpoint(project)
+    path.unlink()
+    path.mkdir()
+    assert (networks.network(tiny(epochs=1), 1).end - first.end).norm() == 0
+    assert path.with_name("checkpoint.refused-1.safetensors").is_dir()
+
+
+def test_the_cpu_has_one_name(project, monkeypatch):
+    first = networks.network(tiny(epochs=1), 1)
+    monkeypatch.setattr(networks, "train", None)  # a second training would fail
+    assert (networks.network(tiny(epochs=1), 1, "cpu:0").end - first.end).norm() == 0
 
 
 def test_leftovers_of_killed_trainings_are_removed(project):

@@ -271,3 +271,10 @@ def test_selection_of_samples_of_two_shapes_is_refused():
     data = [(torch.randn(4, 1, n), labels) for n in (6, 12)]
     with pytest.raises(ValueError, match=r"inputs of shapes \(4, 1, 6\), \(4, 1, 12\)"):
         tt.transfer(model, (state, state), state, data, selection=data)
+
+
+def test_a_buffer_that_is_not_finite_is_named(generator):
+    source, end, target = (networks(seed).state_dict() for seed in (1, 2, 3))
+    target["1.running_mean"][3] = float("nan")
+    with pytest.raises(ValueError, match=r"the target holds NaN or infinite entries in the buffer '1\.running_mean'"):
+        tt.transfer(networks(3), (source, end), target, batches(generator), steps=2)

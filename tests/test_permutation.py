@@ -143,3 +143,13 @@ def test_what_follows_from_valid_permutations_is_not_checked_again(monkeypatch):
     assert not looked and (pi @ pi.inverse()) == tt.Permutation.identity(SPEC) and not looked
     pi.replace("b", torch.arange(3))
     assert looked == ["b"]
+
+
+def test_a_permutation_does_not_follow_what_its_maker_does_later():
+    spec = tt.PermutationSpec({"a": 3}, {"w": ((tt.Segment("a", 3),),)})
+    indices = torch.tensor([2, 0, 1])
+    pi = tt.Permutation(spec, {"a": indices})
+    indices[0] = 1
+    assert pi.indices["a"].tolist() == [2, 0, 1]
+    with pytest.raises(TypeError, match="indices is a NoneType; pass a mapping"):
+        tt.Permutation(spec, None)

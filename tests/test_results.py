@@ -16,6 +16,7 @@ from trajtransfer import results
 from trajtransfer.documents import DocumentError, Listing
 from trajtransfer.locks import BusyError, locked
 from trajtransfer.project import RunError
+from trajtransfer.records import Record
 
 
 @pytest.mark.parametrize("foreign", ["transfer.ipynb", "profile.json", ".vscode-server/bin", ".a-b/c", "notes.txt"])
@@ -33,7 +34,7 @@ def test_a_folder_of_somebody_else_is_refused_by_name_and_left_as_it_was(foreign
 def test_a_foreign_listing_is_no_marker(text, tmp_path):
     (tmp_path / "results.json").write_text(text)
     before = contents(tmp_path)
-    with pytest.raises(DocumentError, match=r"results.json.*not the listing of results that trajtransfer made"):
+    with pytest.raises(DocumentError, match=r"results\.json: .*so nothing says which files trajtransfer made here"):
         put(tmp_path, "transfer")
     assert contents(tmp_path) == before
 
@@ -244,3 +245,60 @@ def test_the_listing_can_be_read_back():
     listing = Listing(made_by="trajtransfer", profile="quick", complete=False, runs={}).signed()
     again = Listing.model_validate_json(listing.model_dump_json())
     assert again == listing == again.signed()
+
+
+@pytest.mark.parametrize("steps", range(8))
+def test_a_reader_finishes_the_move_of_a_complete_run(steps, tmp_path, monkeypatch):
+    """From the moment in which the listing says that it is on its way, the run is the new one; before, the old one."""
+    put(tmp_path, "transfer", 1, ("curves", "cost"))
+    with monkeypatch.context() as patch:
+        dying(patch, steps)
+        with suppress(Killed):
+            put(tmp_path, "transfer", 2)
+    _, records = results.read(tmp_path)
+    (number,) = {row["t"] for rows in records["transfer"].tables.values() for row in rows}
+    assert number == (1 if steps == 0 else 2) and (tmp_path / "transfer.ipynb").read_text() == f"notebook {number}"
+    assert (tmp_path / "transfer-cost.csv").exists() == (number == 1)
+    assert not list(tmp_path.glob(f"{results.READY}*")) or steps == 0
+
+
+def test_a_disk_that_is_full_in_the_middle_loses_neither_the_old_nor_the_new_run(tmp_path, monkeypatch):
+    put(tmp_path, "transfer", 1)
+    original, calls = results.write_text, []
+
+    def full(path, text):
+        calls.append(path)
+        if len(calls) == 2:  # the listing after the move
+            raise OSError(28, "No space left on device")
+        original(path, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "write_text", full)
+        with pytest.raises(OSError, match="No space left"):
+            put(tmp_path, "transfer", 2)
+    assert results.read(tmp_path)[1]["transfer"].tables["curves"] == [{"t": 2}]
+
+
+def test_results_of_another_profile_are_not_written_over(tmp_path):
+    put(tmp_path, "transfer")
+    before = contents(tmp_path)
+    with pytest.raises(RunError, match=r"holds the profile own, not quick"), results.opened(ROOT, tmp_path, "quick"):
+        pass
+    assert contents(tmp_path) == before
+
+
+def test_names_that_no_listing_can_hold_are_refused_before_anything_moves(tmp_path):
+    put(tmp_path, "theorem")
+    with pytest.raises(ValueError, match="String should match pattern"):
+        put(tmp_path, "transfer", 1, ("my table",))
+    assert list(results.read(tmp_path)[1]) == ["theorem"]
+    with pytest.raises(ValueError, match="'a b' is to name files; use letters, digits and underscores"):
+        Record("a b", "cpu")
+    with pytest.raises(ValueError, match="'my table' is to name files"):
+        Record("mine", "cpu").table("my table", [])
+
+
+def test_a_file_in_place_of_a_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunError, match=r"cannot be written \(.*Not a directory.*\); choose another --output"):
+        put(tmp_path / "file" / "below", "transfer")

@@ -27,6 +27,8 @@ CASES = [
     ("transfer", "methods", "naive, naive", "names a method twice"),
     ("transfer", "methods", "sgd", "unknown methods"),
     ("transfer", "device", "cpu:99", "device 'cpu:99' is not available"),
+    ("transfer", "device", "meta", "device 'meta' is not available: it holds no numbers"),
+    ("transfer", "device", "hpu", "device 'hpu' is not available"),
     ("transfer", "device", "abacus", "device 'abacus' is not available"),
     ("transfer", "batch_size", 10**5, "a batch of 100000 cannot be drawn from 3848 images; choose a batch_size in 1..3848"),
     ("transfer", "batch_size", -3, "batch_size=-3 cannot be meant"),
@@ -39,14 +41,19 @@ CASES = [
     ("assumption_p", "panel", "", "unknown panel ''"),
     ("basins", "positions", 1, "positions=1 cannot be meant; give a value from 2"),
     ("basins", "resolution", 10**6, "resolution=1e\\+06 cannot be meant"),
+    ("coordinate_descent", "limits", "99999999999", "cannot be meant"),
     ("coordinate_descent", "limits", "0", "the numbers must be positive"),
     ("coordinate_descent", "restarts", 0, "restarts=0 cannot be meant"),
     ("cost", "lengths", "2, 2", "names a number twice"),
+    ("cost", "lengths", "1000000000", "cannot be meant"),
+    ("cost", "lengths", "20000", "steps=20000 cannot be meant; choose at most 10000"),
     ("cost", "pair", "1-2, 3-4", "names 2 pairs; this notebook follows one"),
     ("ensembles", "share", 1.5, "share=1.5 cannot be meant; give a value from 0.001 to 1"),
     ("ensembles", "task", "MNIST", "unknown task 'MNIST'; known: CIFAR-10"),
     ("ensembles", "groups", "1-2; 1-1", "source and target are the same run"),
     ("generalization", "fraction", 0.0, "fraction=0 cannot be meant"),
+    ("generalization", "fraction", 1e-5, "the training batch of 128 is larger than the training set of 0"),
+    ("generalization", "setting", "mnist5k-mlp", "starts from random weights; choose a setting that is pre-trained"),
     ("own_network", "epochs", -1, "epochs=-1 cannot be meant"),
     ("theorem", "draws", 0, "draws=0 cannot be meant"),
     ("trajectories", "decay", "steps", "unknown learning-rate schedule 'steps'; known: constant, cosine"),
@@ -71,3 +78,13 @@ def test_every_parameter_is_checked(path):
     handled = {*run_parameters.RANGES, *run_parameters._READERS, *run_parameters.OF_A_SETTING, "setting", "panel"}
     asked = {name for name, parameter in run_parameters.parameters(path).items() if parameter.type != "bool"}
     assert asked <= handled
+
+
+@pytest.mark.parametrize(("name", "value"), [("width", True), ("steps", False), ("steps", 2.5), ("fast", 1), ("fast", "yes")])
+def test_values_of_another_type_are_refused(name, value):
+    with pytest.raises(RunError, match=rf"transfer: {name}={value!r} is not of type"):
+        run_parameters.check(TRANSFER, {name: value})
+
+
+def test_the_data_that_was_looked_at_is_told_by_its_checksum():
+    assert run_parameters.check_meaning(TRANSFER, {}).keys() == {"mnist-5k"}

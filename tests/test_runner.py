@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -282,6 +283,39 @@ def test_what_was_made_of_something_else_is_not_kept(short, monkeypatch):
     assert done[13:] == ["transfer_3"] and len(results.read(output)[1]) == 3
     with pytest.raises(RunError, match=r"the profile quick has no run transfer_7; it has: transfer_1, transfer_3"):
         profiles.reproduce(short, "quick", output, None, ["transfer_7"])
+
+
+def test_some_runs_of_a_profile_are_not_the_whole(short, monkeypatch):
+    output = short / "runs" / "quick"
+    done = pretended(monkeypatch)
+    assert cli.main(["reproduce", "--only", "transfer_3"]) == 0
+    with pytest.raises(RunError, match=r"is not complete \(so far: transfer_3\)"):
+        results.read(output)
+    assert cli.main(["reproduce"]) == 0
+    assert done == ["transfer_3", "transfer_1", "transfer_5"] and len(results.read(output)[1]) == 3
+
+
+def test_what_a_kernel_has_to_tell_is_shown_meanwhile(tmp_path, capsys):
+    with runner._shown(tmp_path / "notices"):
+        with (tmp_path / "notices").open("a") as file:
+            file.write("waiting for process 7\n")
+        time.sleep(1.2)
+        assert capsys.readouterr().err == "waiting for process 7\n"
+        with (tmp_path / "notices").open("a") as file:
+            file.write("and done\n")
+    assert capsys.readouterr().err == "and done\n"
+
+
+def test_a_profile_that_nobody_listens_to_stops_with_an_error(short, monkeypatch):
+    pretended(monkeypatch)
+
+    def unheard(*arguments, **options):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("builtins.print", lambda *a, **k: unheard() if "file" not in k else None)
+    with Path(os.devnull).open("w") as nothing:
+        monkeypatch.setattr(sys, "stdout", nothing)
+        assert cli.main(["reproduce"]) == 1
 
 
 def test_all_parameters_are_checked_before_the_first_run(short, monkeypatch, capsys):

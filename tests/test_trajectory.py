@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -49,3 +50,15 @@ def test_other_times_are_refused(times):
 def test_no_steps_are_refused(schedule):
     with pytest.raises(ValueError, match="at least one step, got steps=0"):
         schedule(0)
+
+
+@pytest.mark.parametrize("times", [np.array([0, 0.5, 1]), tuple(np.linspace(0, 1, 3)), [0, torch.tensor(0.5).item(), 1]])
+def test_times_of_numpy_are_numbers(times):
+    line = tt.Line(tt.Params({"w": torch.zeros(2)}), tt.Params({"w": torch.ones(2)}), times)
+    assert line[1]["w"].tolist() == [0.5, 0.5]
+
+
+def test_whole_numbers_make_no_line():
+    ends = (tt.Params({"w": torch.tensor([x], dtype=torch.uint8)}) for x in (5, 1))
+    with pytest.raises(ValueError, match="convert both to one floating-point type"):
+        tt.Line(*ends, (0, 1))

@@ -31,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # a reader that had enough, such as `head`; nothing more can be said on this pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if options.command is not _list:
+            print("trajtransfer: stopped, since nothing reads what it says", file=sys.stderr)
+            return 1
     except (RunError, ValueError, OSError) as error:
         print(f"trajtransfer: {error}", file=sys.stderr)
         return 1
@@ -90,6 +93,8 @@ def _run(options: argparse.Namespace) -> None:
     given = dict(parse_assignment(text) for text in options.parameter)
     if len(given) < len(options.parameter):
         raise RunError("a parameter is given twice by -p; give each once")
+    if options.device and "device" in given:
+        raise RunError("the device is given twice, by -p and by --device; give it once")
     if options.device:
         given["device"] = options.device
     print(own_run(root, options.notebook, given, options.output or root / "runs" / "own"))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from trajtransfer.claims import Records, repeated_checks_table, verdict
 from trajtransfer.documents import Cell, Check, Claim, RecordFile
 from trajtransfer.records import MISSING, markdown_table
-from trajtransfer.tolerances import MEASURES, allowed, kind_of_column, kind_of_measure, tolerance_text
+from trajtransfer.tolerances import MEASURES, OTHER, ROUGH, SAME, allowed, kind_of_column, kind_of_measure, tolerance_text
 
 Row = Mapping[str, Cell]
 SHOWN = 40  # differences in the text; the rest is counted
@@ -64,7 +64,7 @@ def compare(claims: Sequence[Claim], first: Records, second: Records) -> Compari
         repeated_checks_table(timeless, a, b),
         _changes(changed),
         _origins(a, b),
-        f"Compared: {', '.join(compared) or 'nothing'}.",
+        _compared(a, b),
         *(["Not compared:", "\n".join(f"- {name}: {why}" for name, why in apart.items())] if apart else []),
     ]
     return Comparison("\n\n".join(part for part in parts if part), turned, changed, compared)
@@ -75,20 +75,23 @@ def differences(first: RecordFile, second: RecordFile) -> list[Difference]:
 
     Raises ``ValueError`` for a measure or column without a kind.
     """
-    rough = is_rough(first)
+    alike = likeness(first, second)
     clocks = not (counts_work(first) and counts_work(second))
 
     def found(place: str, kind: str, a: object, b: object) -> Iterator[Difference]:
         kind = "seconds" if clocks and kind == "work" else kind
-        if not _agree(kind, a, b, rough):
-            yield Difference(first.name, place, _text(a), _text(b), tolerance_text(kind, rough))
+        if not _agree(kind, a, b, alike):
+            yield Difference(first.name, place, _text(a), _text(b), tolerance_text(kind, alike))
 
     return [*_in_tables(first, second, found), *_in_measures(first, second, found)]
 
 
-def is_rough(record: RecordFile) -> bool:
-    """Whether a run trains ResNets, which amplify rounding."""
-    return "resnet" in str(record.provenance.parameters.get("setting"))
+def likeness(first: RecordFile, second: RecordFile) -> str:
+    """How alike the machines of two records are; one without the processor in its device says too little."""
+    a, b = first.provenance, second.provenance
+    if a.device == b.device and a.versions == b.versions and " with " in a.device:
+        return SAME
+    return ROUGH if "resnet" in str(a.parameters.get("setting")) else OTHER
 
 
 def counts_work(record: RecordFile) -> bool:
@@ -142,7 +145,7 @@ def _in_measures(first: RecordFile, second: RecordFile, found: Found) -> Iterato
             yield from found(f"{measure}, value {number}", kind, value, other)
 
 
-def _agree(kind: str, first: object, second: object, rough: bool) -> bool:
+def _agree(kind: str, first: object, second: object, alike: str) -> bool:
     """Whether two values are the same, or finite numbers within the tolerance of their kind.
 
     The same NaN or infinity on both sides agrees; times need only be times.
@@ -155,7 +158,7 @@ def _agree(kind: str, first: object, second: object, rough: bool) -> bool:
         return finite and a >= 0 and b >= 0
     if not finite:
         return a == b or (math.isnan(a) and math.isnan(b))
-    return abs(a - b) <= allowed(kind, a, b, rough)
+    return abs(a - b) <= allowed(kind, a, b, alike)
 
 
 def _number(kind: str, value: object) -> float | None:
@@ -203,6 +206,15 @@ def _sentence(first: Records, second: Records, turned: Sequence[str]) -> str:
     sides = [", ".join(sorted({r.provenance.device for r in side.values()})) for side in (first, second)]
     words = f"Verdicts that differ, by these runs alone: {', '.join(turned) or 'none'}."
     return f"First: {sides[0]}. Second: {sides[1]}. {words}"
+
+
+def _compared(first: Records, second: Records) -> str:
+    """Which runs were compared, and how closely."""
+    by: dict[str, list[str]] = {}
+    for name, record in first.items():
+        by.setdefault("to the last digit" if likeness(record, second[name]) == SAME else "within tolerances", []).append(name)
+    words = "; ".join(f"{how}, {', '.join(names)}" for how, names in sorted(by.items()))
+    return f"Compared: {words or 'nothing'}."
 
 
 def _changes(changed: Sequence[Difference]) -> str:

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trajtransfer.sources import SOURCES, DataError, Images
+from trajtransfer.data_errors import DataError
+from trajtransfer.sources import SOURCES, Images
 
 Batch = tuple[Tensor, Tensor]
 LARGEST_SIDE = 4096  # pixels; more is a mistake, and would fill the memory

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ LISTING = "results.json"  # of a folder of results; what carries it is ours
 Value = bool | int | float | str
 Cell = Value | None
 Text = Annotated[str, StringConstraints(min_length=1)]
-RunName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
+RunName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$", max_length=100)]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 
 
@@ -133,18 +134,21 @@ class Made(Document):
     files: dict[FileName, str]
 
 
-class Listing(Document):
-    """What a folder of results holds.
+class Pending(Made):
+    """A run that is complete and on its way to its place when the listing is written: a kill may leave it half moved."""
 
-    `pending` are files that were about to take their places when this was written: a kill may have left them there.
-    """
+    name: RunName
+
+
+class Listing(Document):
+    """What a folder of results holds."""
 
     made_by: Literal["trajtransfer"]
     profile: str
     description: str = ""
     complete: bool
     runs: dict[RunName, Made]
-    pending: dict[FileName, str] = {}
+    pending: Pending | None = None
     checksum: str = ""  # of all of the above
 
     def signed(self) -> Listing:
@@ -166,18 +170,18 @@ def read_listing(folder: Path, remedy: str) -> Listing:
 
 def read_json(path: Path, kind: type[Kind], remedy: str) -> Kind:
     """A JSON file as a `Document`. Raises `DocumentError`, which ends with the `remedy`."""
-    return _validated(path, kind, _parsed(path, json.loads, remedy), remedy)
+    return _validated(path, kind, _parsed(path, _json, remedy), remedy)
 
 
 def read_yaml(path: Path, kind: type[Kind], remedy: str) -> Kind:
     """A YAML file as a `Document`. Raises `DocumentError`, which ends with the `remedy`."""
-    return _validated(path, kind, _parsed(path, yaml.safe_load, remedy), remedy)
+    return _validated(path, kind, _parsed(path, _yaml, remedy), remedy)
 
 
 def read_claims(root: Path) -> list[Claim]:
     """The claims of the project at `root`. Raises `DocumentError` for a file that does not hold them."""
     path, remedy = root / "book" / "claims.yml", "mend it, or take it from the repository again"
-    content = _parsed(path, yaml.safe_load, remedy)
+    content = _parsed(path, _yaml, remedy)
     if not isinstance(content, list) or not content:
         raise DocumentError(path, f"it should be a list of claims and is {_kind(content)}", remedy)
     claims = [_validated(path, Claim, item, remedy, f"claim {number}") for number, item in enumerate(content, 1)]
@@ -189,17 +193,42 @@ def read_claims(root: Path) -> list[Claim]:
 
 def read_notebook(path: Path, remedy: str) -> NotebookNode:
     """A notebook of format 4. Raises `DocumentError`, which ends with the `remedy`."""
-    content = _parsed(path, json.loads, remedy)
+    content = _parsed(path, _json, remedy)
     if not isinstance(content, dict) or content.get("nbformat") != 4:
         raise DocumentError(path, "it is not a notebook of format 4", remedy)
     try:
-        notebook = nbformat.from_dict(content)
-        nbformat.validate(notebook)
-    except (nbformat.ValidationError, AttributeError, KeyError, TypeError) as error:
-        raise DocumentError(path, f"it is not a valid notebook ({str(error).splitlines()[0]})", remedy) from error
-    # Files keep long texts as lists of lines; readers want them whole.
-    whole: NotebookNode = nbformat.reads(json.dumps(content), as_version=4)
-    return whole
+        with warnings.catch_warnings(action="error", category=FutureWarning):  # nbformat's for cells without names
+            nbformat.validate(nbformat.from_dict(content))
+            notebook: NotebookNode = nbformat.reads(json.dumps(content), as_version=4)  # joins texts that are lists of lines
+    except (nbformat.ValidationError, FutureWarning, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DocumentError(path, f"it is not a valid notebook ({reason})", remedy) from error
+    return notebook
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a mapping that names a key twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if repeated := [str(key) for key, count in Counter(map(str, keys)).items() if count > 1]:
+            raise yaml.YAMLError(f"{', '.join(repeated)} is given twice{node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
+def _yaml(text: str) -> Any:
+    return yaml.load(text, _UniqueKeys)
+
+
+def _json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    repeated = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+    if repeated:
+        raise ValueError(f"{', '.join(repeated)} is given twice")
+    return dict(pairs)
 
 
 def _parsed(path: Path, parse: Callable[[str], Any], remedy: str) -> Any:
@@ -207,16 +236,16 @@ def _parsed(path: Path, parse: Callable[[str], Any], remedy: str) -> Any:
         return parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DocumentError(path, "it is not there", remedy) from error
+    except OSError as error:
+        raise DocumentError(path, error.strerror or str(error), remedy) from error
     except UnicodeDecodeError as error:
         raise DocumentError(path, f"it is not a text (byte {error.start})", remedy) from error
     except json.JSONDecodeError as error:
         raise DocumentError(path, f"line {error.lineno}, column {error.colno}: {error.msg}", remedy) from error
-    except yaml.YAMLError as error:
-        raise DocumentError(path, " ".join(str(error).split()), remedy) from error
     except RecursionError as error:
         raise DocumentError(path, "it is nested too deeply", remedy) from error
-    except OSError as error:
-        raise DocumentError(path, error.strerror or str(error), remedy) from error
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:  # what odd YAML tags raise
+        raise DocumentError(path, " ".join(str(error).split()), remedy) from error
 
 
 def _validated(path: Path, kind: type[Kind], content: Any, remedy: str, place: str = "") -> Kind:

@@ -27,6 +27,8 @@ def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[None]:
 
     `what` describes the folder in messages. If another process holds the lock, wait for it (and say so), or raise `BusyError`.
     """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is not a folder; move it away")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK
     lock = FileLock(path, thread_local=False)

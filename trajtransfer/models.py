@@ -12,7 +12,8 @@ from torch import nn
 from trajtransfer._torchvision import torchvision
 
 Shape = tuple[int, int, int]
-WIDEST = 1_000_000  # hidden units of an mlp: gigabytes of weights
+WIDEST = 100_000  # hidden units of an mlp: a matrix of gains then has 40 GB
+LARGEST = 512  # channels of the largest layer of both convolutional networks at width 1
 WIDEST_SCALE = 64  # times the channels of a convolutional network: gigabytes of weights
 
 
@@ -20,11 +21,12 @@ def build(architecture: str, shape: Shape, classes: int, width: float, seed: int
     """An initialised network for images of `shape` (c, h, w).
 
     ``"mlp"``: one hidden layer of `width` units. ``"conv8"``: eight 3x3 convolutions and three linear layers,
-    channels times `width` (rounded down), for images of side 32. ``"resnet18"``: torchvision's, channels times `width`;
-    up to side 64 with a 3x3 stem and no max-pooling. Weights of all networks are uniform within ``1 / sqrt(fan_in)``,
-    PyTorch's default (torchvision draws larger ones for its convolutions, and they transfer worse).
+    channels times `width` (those of the largest layer are whole), for images of side 32. ``"resnet18"``:
+    torchvision's, channels times `width`; up to side 64 with a 3x3 stem and no max-pooling. Weights of all networks
+    are uniform within ``1 / sqrt(fan_in)``, PyTorch's default (torchvision draws larger ones for its convolutions,
+    and they transfer worse).
     Raises ``ValueError`` for an unknown name, a shape that is no image, less than two classes, and a width that is
-    not positive and finite, leaves a layer without units, or is fractional where it counts units.
+    not positive and finite, leaves a layer without units, or leaves a fraction of a unit.
     """
     if architecture not in ARCHITECTURES:
         raise ValueError(f"unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}")
@@ -68,6 +70,13 @@ def _require_width(width: float) -> None:
         raise ValueError(f"width={width} is not within 0..{WIDEST:,}; choose a positive width that fits into memory")
 
 
+def _require_whole_channels(name: str, width: float) -> None:
+    """Two widths that round to the same numbers of channels would be two names of one network."""
+    if LARGEST * width != int(LARGEST * width):
+        whole = max(1, round(LARGEST * width)) / LARGEST
+        raise ValueError(f"{name} at width={width:g} has a fraction of a channel in its largest layer; choose {whole!r}")
+
+
 def _positive(number: object) -> bool:
     return isinstance(number, Integral) and not isinstance(number, bool) and int(number) >= 1
 
@@ -95,6 +104,7 @@ def _conv8(shape: Shape, classes: int, width: float) -> nn.Module:
         raise ValueError(f"conv8 at width={width:g} does not fit into memory; choose at most {WIDEST_SCALE}")
     if int(64 * width) < 1:
         raise ValueError(f"conv8 at width={width:g} has no channels left; choose at least {1 / 64:g}")
+    _require_whole_channels("conv8", width)
     layers, channels = [], shape[0]
     for out, pool in ((64, 2), (128, 2), (256, 2), (512, 4)):
         out = int(out * width)
@@ -136,6 +146,7 @@ class _ResNet18(torchvision.models.ResNet):
 def _resnet18(shape: Shape, classes: int, width: float) -> nn.Module:
     if int(64 * width) < 1:
         raise ValueError(f"resnet18 at width={width:g} has no channels left; choose at least {1 / 64:g}")
+    _require_whole_channels("resnet18", width)
     if width > WIDEST_SCALE:
         raise ValueError(f"resnet18 at width={width:g} does not fit into memory; choose at most {WIDEST_SCALE}")
     model = torchvision.models.resnet18(num_classes=classes) if width == 1 else _ResNet18(classes, width)

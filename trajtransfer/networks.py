@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,14 +17,13 @@ import torch
 from torch import nn
 
 from trajtransfer import models
-from trajtransfer.checkpoints import CheckpointError, History, checksum, load, save
+from trajtransfer.checkpoints import History, Place, checksum, save
 from trajtransfer.data import Task, load_task
 from trajtransfer.locks import locked
 from trajtransfer.objective import evaluate
 from trajtransfer.params import Params, parameters
-from trajtransfer.progress import notice, progress
+from trajtransfer.progress import progress
 from trajtransfer.project import home
-from trajtransfer.results import set_aside
 from trajtransfer.settings import PHOTOGRAPHS, Setting
 from trajtransfer.training import Checkpoint, Recipe, train
 
@@ -62,9 +60,11 @@ def require_device(name: str) -> torch.device:
     """A device by name (`"auto"` is the CPU here). Raises ``ValueError`` when it is not there."""
     try:
         device = torch.zeros((), device="cpu" if name == "auto" else name).device
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, ImportError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"device {name!r} is not available: {reason}. Use --device cpu") from error
+    if device.type == "meta":
+        raise ValueError("device 'meta' is not available: it holds no numbers. Use --device cpu")
     if device.type == "cpu" and name not in ("auto", "cpu", "cpu:0"):
         raise ValueError(f"device {name!r} is not available: there is one CPU, whatever its cores. Use --device cpu")
     return device
@@ -144,72 +144,37 @@ def require_fit(setting: Setting) -> None:
     for name, size in (("batch_size", setting.batch_size), ("statistics", setting.statistics)):
         if size > images:
             raise ValueError(f"a batch of {size} cannot be drawn from {images} images; choose a {name} in 1..{images}")
-    if setting.recipe.batch_size > images:
-        raise ValueError(f"the training batch of {setting.recipe.batch_size} is larger than the training set of {images}")
+    require_trainable(setting)
     with torch.device("meta"):
         models.build(setting.architecture, data.shape, data.classes, setting.width, 0)
 
 
-class _Place(NamedTuple):
-    """The folder of a network, and its identity: a readable text of all that decides its numbers."""
-
-    folder: Path
-    identity: str
+def require_trainable(setting: Setting) -> None:
+    """Raise ``ValueError`` where a batch of training is larger than the training set."""
+    batch, images = setting.recipe.batch_size, len(task_of(setting).train)
+    if batch > images:
+        raise ValueError(f"the training batch of {batch} is larger than the training set of {images}")
 
 
 def _trained(
-    setting: Setting, recipe: Recipe, seed: int, model: nn.Module, device: str, place: _Place, every_epoch: bool = False
+    setting: Setting, recipe: Recipe, seed: int, model: nn.Module, device: str, place: Place, every_epoch: bool = False
 ) -> Iterator[tuple[Checkpoint, History]]:
     """Checkpoints with the history so far: first those on disk, then one after each epoch that is still to be trained.
 
     There is one file, or one per epoch; who asks for the end alone finds that of a recorded trajectory too.
     """
-    names = _names(recipe, every_epoch)
-    found = _kept(place, names, recipe, model, device)
+    found = place.kept(recipe.epochs, every_epoch, model, device)
     if not found or found[-1][0].epoch < recipe.epochs:
         with locked(place.folder, f"the network {place.folder.name}", wait=True):
-            _remove_leftovers(place.folder)
-            found = _kept(place, names, recipe, model, device)  # somebody else may have trained it meanwhile
+            # Somebody else may have trained it meanwhile; and what is not its file is set aside by one process alone.
+            found = place.kept(recipe.epochs, every_epoch, model, device, mend=True)
             yield from found
             last = found[-1] if found else (None, [])
             for checkpoint, history in _epochs(setting, recipe, seed, model, device, place.folder.name, *last):
-                save(place.folder / names[checkpoint.epoch], checkpoint, history, place.identity)
+                save(place.path(checkpoint.epoch, every_epoch), checkpoint, history, place.identity)
                 yield checkpoint, history
     else:
         yield from found
-
-
-def _names(recipe: Recipe, every_epoch: bool) -> list[str]:
-    """The file of the checkpoint after each number of epochs from 0."""
-    epochs = range(recipe.epochs + 1)
-    return [f"epoch-{epoch:03d}.safetensors" if every_epoch else "checkpoint.safetensors" for epoch in epochs]
-
-
-def _kept(place: _Place, names: list[str], recipe: Recipe, model: nn.Module, device: str) -> list[tuple[Checkpoint, History]]:
-    """The checkpoints that are there: all epochs from the first, or the latest alone."""
-    recorded = _names(recipe, every_epoch=True)
-    if names == recorded:
-        found = (_load(place, name, epoch, model, device) for epoch, name in enumerate(names[1:], 1))
-        return list(takewhile(lambda one: one is not None, found))  # type: ignore[arg-type]
-    latest = _load(place, names[0], None, model, device)
-    if latest is None or latest[0].epoch < recipe.epochs:
-        latest = _load(place, recorded[-1], recipe.epochs, model, device) or latest
-    return [latest] if latest else []
-
-
-def _load(place: _Place, name: str, epoch: int | None, model: nn.Module, device: str) -> tuple[Checkpoint, History] | None:
-    """The checkpoint of a file; nothing when it is not there, or is not that of this network and `epoch`: it is set aside."""
-    path = place.folder / name
-    if not path.exists():
-        return None
-    try:
-        checkpoint, history = load(path, model, device, place.identity)
-        if epoch not in (None, checkpoint.epoch):
-            raise CheckpointError(f"{path} holds epoch {checkpoint.epoch}")
-    except CheckpointError as error:
-        notice(f"{error}; it is kept as {set_aside(path, 'refused').name}, and the network is trained anew")
-        return None
-    return checkpoint, history
 
 
 def _epochs(
@@ -223,14 +188,14 @@ def _epochs(
     history: History,
 ) -> Iterator[tuple[Checkpoint, History]]:
     """Train on from `start`. Each epoch adds a row to the history: the mean training loss of the epoch, the accuracies
-    afterwards on the validation split and on as many training images, and seconds.
+    afterwards on the validation split and on as many training images, and seconds of the processor.
     """
     data = task_of(setting, device)
     fitted = data.train.subset(torch.arange(min(len(data.train), len(data.validation))))
     run = train(model, data.train, recipe, seed=seed, name=name, start=start)
-    clock = time.perf_counter()
+    clock = time.process_time()
     for checkpoint in progress(run, f"training {name}", total=recipe.epochs, initial=len(history)):
-        seconds = time.perf_counter() - clock
+        seconds = time.process_time() - clock
         at = checkpoint.params | checkpoint.buffers
         accuracy, fit = (evaluate(model, at, split).accuracy for split in (data.validation, fitted))
         row = {
@@ -242,16 +207,10 @@ def _epochs(
         }
         history = [*history, row]
         yield checkpoint, history
-        clock = time.perf_counter()
+        clock = time.process_time()
 
 
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what killed trainings left: under the lock no other is alive."""
-    for partial in folder.glob("*.safetensors.*-*.partial"):
-        partial.unlink()
-
-
-def _place(setting: Setting, made_of: dict[str, Any], recipe: Recipe, seed: int, device: str, label: str = "") -> _Place:
+def _place(setting: Setting, made_of: dict[str, Any], recipe: Recipe, seed: int, device: str, label: str = "") -> Place:
     """A readable name with a short hash of the identity."""
     identity = json.dumps(
         {
@@ -264,4 +223,4 @@ def _place(setting: Setting, made_of: dict[str, Any], recipe: Recipe, seed: int,
     )
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
     name = f"{setting.name}{label}-w{setting.width:g}-e{recipe.epochs}-seed{seed}-{digest}"
-    return _Place(home() / "runs" / "networks" / name, identity)
+    return Place(home() / "runs" / "networks" / name, identity)

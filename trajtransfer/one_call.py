@@ -198,6 +198,8 @@ def _with_buffers(model: nn.Module, state: State) -> nn.Module:
     for name, x in given.items():
         if getattr(x, "shape", None) != buffers[name].shape:
             raise ValueError(f"the target does not fit the model at the buffer {name!r}; pass its own state_dict")
+        if not x.isfinite().all():
+            raise ValueError(f"the target holds NaN or infinite entries in the buffer {name!r}; estimate it anew")
     model.load_state_dict(given, strict=False)
     return model
 

@@ -144,6 +144,9 @@ class Permutation:
     indices: Mapping[str, Tensor]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.indices, Mapping):
+            kind = type(self.indices).__name__
+            raise TypeError(f"indices is a {kind}; pass a mapping from each group of units to its indices")
         for units in sorted(self.indices.keys() - self.spec.sizes.keys()):
             raise ValueError(
                 f"the specification has no units {units!r}; its groups are {', '.join(self.spec.sizes)}",
@@ -253,7 +256,7 @@ def _checked(units: str, indices: Tensor, size: int) -> Tensor:
             f"the indices of units {units!r} have shape {tuple(indices.shape)}, "
             f"the specification says ({size},); pass one index per unit",
         )
-    indices = indices.to("cpu", torch.int64)
+    indices = indices.to("cpu", torch.int64, copy=True)  # what the caller does with his own changes nothing here
     low, high = indices.aminmax()
     if int(low) < 0 or int(high) >= size:
         wrong = int(low) if int(low) < 0 else int(high)

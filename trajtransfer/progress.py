@@ -29,7 +29,7 @@ def progress(items: Iterable[T], what: str, **options: Any) -> Iterator[T]:
 def notice(text: str) -> None:
     """Tell who started this something that belongs to no result, such as waiting for another process.
 
-    A kernel that a command runs writes it into the file ``TRAJTRANSFER_NOTICES``, which the command shows afterwards: in the
+    A kernel that a command runs writes it into the file ``TRAJTRANSFER_NOTICES``, which the command shows: in the
     stored outputs it would make the same run differ.
     """
     if "TRAJTRANSFER_NOTICES" in os.environ:

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import platform
+import re
 import statistics
 import subprocess
 import time
@@ -26,17 +27,18 @@ from trajtransfer.results import opened, write_text
 
 Row = Mapping[str, Any]
 MISSING = "–"
+LIBRARIES = ("trajtransfer", "torch", "torchvision", "scipy", "numpy")
 
 
 class Record:
-    """The numbers of one executed notebook, written beside it as ``NAME.json`` and one CSV file per table.
+    """The numbers of one executed notebook, written as ``NAME.json`` and one CSV file per table.
 
     `parameters` are those of the notebook; `tables` hold tidy rows, `measures` the values that claims are
     decided by, one per seed pair. Nothing is written before `save`, and then whole.
     """
 
     def __init__(self, name: str, device: object, **parameters: Any):
-        self.name = name
+        self.name = _plain_name(name)
         self.parameters = parameters
         self.device = str(device)
         self.data: dict[str, str] = {}
@@ -53,7 +55,7 @@ class Record:
 
     def table(self, name: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Keep tidy rows under a name, and return them."""
-        self.tables[name] = [dict(row) for row in rows]
+        self.tables[_plain_name(name)] = [dict(row) for row in rows]
         return self.tables[name]
 
     def measure(self, name: str, values: Sequence[float] | float, text: str = "{:.1%}") -> None:
@@ -77,11 +79,8 @@ class Record:
             "profile": os.environ.get("TRAJTRANSFER_PROFILE", "none"),
             "parameters": self.parameters,
             "data": self.data,
-            "device": torch.cuda.get_device_name()
-            if "cuda" in self.device
-            else f"{self.device} ({torch.get_num_threads()} of {os.cpu_count()} cores)",
-            "versions": {"python": platform.python_version()}
-            | {p: version(p) for p in ("trajtransfer", "torch", "torchvision", "scipy", "numpy")},
+            "device": _device(self.device),
+            "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
             "seconds": self.seconds,
         }
 
@@ -98,7 +97,7 @@ class Record:
         if "TRAJTRANSFER_RECORDS" in os.environ:
             self._write(Path(os.environ["TRAJTRANSFER_RECORDS"]))
             return
-        with opened(home(), home() / "runs" / "notebooks") as results:
+        with opened(home(), home() / "runs" / "notebooks", wait=True) as results:
             results.require_room(self.name)
             with results.work(self.name) as work:
                 self._write(work)
@@ -113,6 +112,31 @@ class Record:
             writer.writeheader()
             writer.writerows(rows)
             write_text(folder / f"{self.name}-{name}.csv", text.getvalue())
+
+
+def _device(name: str) -> str:
+    """The GPU, or the processor, what it computes with, and on how many of its cores."""
+    if "cuda" in name:
+        return torch.cuda.get_device_name()
+    cores = f"{torch.get_num_threads()} of {os.cpu_count()} cores"
+    return f"{name}, {_processor()} with {torch.backends.cpu.get_cpu_capability()} ({cores})"
+
+
+@lru_cache
+def _processor() -> str:
+    """The model of the processor, which decides the last digits of sums."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
+def _plain_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+        raise ValueError(f"{name!r} is to name files; use letters, digits and underscores")
+    return name
 
 
 class _Text(str):

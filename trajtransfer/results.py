@@ -1,8 +1,8 @@
 """Folders of results: what is ours stands in a listing with checksums, written last; nothing else there is touched.
 
-A run is made in a work folder beside the results and takes its place file by file. The listing names the files on their
-way before the first one moves, and the run with its checksums after the last: a reader so knows a half-moved run from a
-whole one, and the next writer knows what a killed one left.
+A run is made in a work folder beside the results. When it is complete, the listing says that it is on its way, with its
+checksums; its files take their places one by one; and the listing names the run. A kill leaves the old run or the
+new one, whose move the next who opens the folder finishes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from trajtransfer.documents import (
@@ -20,20 +20,25 @@ from trajtransfer.documents import (
     DocumentError,
     Listing,
     Made,
+    Pending,
     RecordFile,
     read_json,
     read_listing,
 )
-from trajtransfer.locks import LOCK, locked
+from trajtransfer.locks import LOCK, BusyError, locked
 from trajtransfer.progress import notice
 from trajtransfer.project import RunError
 
 WORK = ".trajtransfer-work-"
+READY = ".trajtransfer-ready-"
 OWN = "own"  # the profile of single runs with parameters of their own
 ELSEWHERE = "choose another --output, or move them away"
-AGAIN = "make it again with `trajtransfer reproduce`, or take the folder from where it came from"
+DAMAGED = "move the folder away and make its results again, or take it from where it came from"
 # Folders of a checkout that hold what people wrote, and those in them that hold results.
-SOURCES = ("notebooks", "book", "tests", "trajtransfer", "benchmarks", "_build", ".git", ".venv")
+SOURCES = (
+    *("notebooks", "book", "tests", "trajtransfer", "benchmarks", "_build"),
+    *(".git", ".github", ".ci", ".venv", "runs/networks"),
+)
 RESULTS = ("book/published", "tests/reference")
 
 
@@ -60,27 +65,33 @@ class Results:
     def take(self, name: str, work: Path, origin: str = "") -> None:
         """Let the files in `work` take the place of the results of a run, made of `origin`.
 
-        What stands in their way and is not as it was listed, such as a notebook that somebody went on with, is kept
-        under another name.
+        From the moment in which the listing says so, whatever happens, the run is the new one: whoever opens the folder
+        next finishes the move. What stands in the way and is not as it was listed, such as a notebook that
+        somebody went on with, is kept under another name. Raises ``ValueError`` for names that no listing can hold.
         """
-        self.forget_halves()
+        self.finish()
         shown = [path for path in sorted(work.iterdir()) if not path.name.startswith(".")]
-        files = {path.name: _checksum(path) for path in shown}
-        self._write(pending=files)
-        for file in files:
-            self._make_way(self.folder / file)
-            os.replace(work / file, self.folder / file)
-        before = self.listing.runs.get(name, Made(origin="", files={})).files
-        self._remove({file: checksum for file, checksum in before.items() if file not in files})
-        self._write(runs={**self.listing.runs, name: Made(origin=origin, files=files)}, pending={})
+        pending = Pending(name=name, origin=origin, files={path.name: _checksum(path) for path in shown})
+        shutil.rmtree(self._ready(name), ignore_errors=True)
+        work.rename(self._ready(name))
+        self._write(pending=pending)
+        self.finish()
 
-    def forget_halves(self) -> None:
-        """Remove what a take that did not come to its end moved."""
-        listed = [made.files for made in self.listing.runs.values()]
-        half = {f: checksum for f, checksum in self.listing.pending.items() if all(x.get(f) != checksum for x in listed)}
-        if half:
-            self._remove(half)
-            self._write(pending={})
+    def finish(self) -> None:
+        """Move what a complete run has not yet moved, and list it; nothing to do when no run is on its way."""
+        pending = self.listing.pending
+        if pending is None:
+            return
+        ready = self._ready(pending.name)
+        for file in pending.files:
+            if (ready / file).exists():
+                self._make_way(self.folder / file)
+                os.replace(ready / file, self.folder / file)
+        before = self.listing.runs.get(pending.name, Made(origin="", files={})).files
+        self._remove({file: checksum for file, checksum in before.items() if file not in pending.files})
+        made = Made(origin=pending.origin, files=pending.files)
+        self._write(runs={**self.listing.runs, pending.name: made}, pending=None)
+        shutil.rmtree(ready, ignore_errors=True)
 
     def drop(self, names: Iterable[str]) -> None:
         """Remove the results of some runs, but for files that were changed since."""
@@ -100,10 +111,13 @@ class Results:
         made = self.listing.runs.get(name)
         return made is not None and made.origin == origin and not _damaged(self.folder, made.files)
 
+    def _ready(self, name: str) -> Path:
+        """Where a complete run waits to be moved."""
+        return self.folder / f"{READY}{name}"
+
     def _checksums(self, file: str) -> set[str]:
         """The checksums that a file of ours may have."""
-        listed = [made.files for made in self.listing.runs.values()]
-        return {files[file] for files in (*listed, self.listing.pending) if file in files}
+        return {made.files[file] for made in self.listing.runs.values() if file in made.files}
 
     def _make_way(self, path: Path) -> None:
         """Rename what is in the way, unless it is a result as it was listed."""
@@ -126,20 +140,28 @@ class Results:
 
 
 @contextmanager
-def opened(root: Path, folder: Path, profile: str = OWN) -> Iterator[Results]:
-    """The results in `folder` for writing, under a lock; what killed runs left of ours is removed.
+def opened(root: Path, folder: Path, profile: str = OWN, *, wait: bool = False) -> Iterator[Results]:
+    """The results of a `profile` in `folder` for writing, under a lock; what killed runs left of ours is removed.
 
-    Raises `RunError` for a folder among the sources of the project at `root`, and for one that is neither new nor empty
-    nor ours; `BusyError` when another process writes there.
+    Raises `RunError` for a folder among the sources of the project at `root`, for one that is neither new nor empty
+    nor ours, and for one that holds another profile; `BusyError` when another process writes there, unless told
+    to `wait` for it.
     """
     _refuse_sources(root, folder)
     _require_ours(folder)
-    with locked(folder, f"the folder {folder}"):
-        listing = _require_ours(folder)
-        _remove_leftovers(folder)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder, f"the folder {folder}", wait=wait))
+        except BusyError:
+            raise
+        except OSError as error:
+            raise RunError(f"{folder} cannot be written ({error}); choose another --output") from error
         new = Listing(made_by="trajtransfer", profile=profile, complete=profile == OWN, runs={})
-        results = Results(folder, listing or new)
-        results.forget_halves()
+        results = Results(folder, _require_ours(folder) or new)
+        if results.listing.profile != profile:
+            raise RunError(f"{folder} holds the profile {results.listing.profile}, not {profile}; {ELSEWHERE}")
+        results.finish()
+        _remove_leftovers(folder)
         yield results
 
 
@@ -151,15 +173,19 @@ def read(folder: Path) -> tuple[Listing, dict[str, RecordFile]]:
     """
     if not (folder / LISTING).exists():
         raise RunError(f"{folder} holds no results (no {LISTING}); make them with `trajtransfer reproduce`")
-    listing = read_listing(folder, AGAIN)
+    listing = read_listing(folder, DAMAGED)
+    if listing.pending is not None:  # a kill has interrupted its move
+        with locked(folder, f"the folder {folder}"):
+            Results(folder, read_listing(folder, DAMAGED)).finish()
+        listing = read_listing(folder, DAMAGED)
+    again = f"trajtransfer reproduce --profile {listing.profile} --output {folder}"
     if not listing.complete:
-        command = f"trajtransfer reproduce --profile {listing.profile} --output {folder}"
-        raise RunError(f"{folder} is not complete (so far: {', '.join(listing.runs) or 'nothing'}); go on with `{command}`")
-    for made in listing.runs.values():
+        raise RunError(f"{folder} is not complete (so far: {', '.join(listing.runs) or 'nothing'}); go on with `{again}`")
+    for name, made in listing.runs.items():
         if damaged := _damaged(folder, made.files):
-            raise DocumentError(folder / damaged[0], "it is not as it was made", AGAIN)
-    records = {name: read_json(folder / f"{name}.json", RecordFile, AGAIN) for name in listing.runs}
-    return listing, records
+            command = f"trajtransfer run … --output {folder}" if listing.profile == OWN else f"{again} --only {name}"
+            raise DocumentError(folder / damaged[0], "it is not as it was made", f"make it again with `{command}`")
+    return listing, {name: read_json(folder / f"{name}.json", RecordFile, DAMAGED) for name in listing.runs}
 
 
 def set_aside(path: Path, word: str) -> Path:
@@ -175,7 +201,10 @@ def write_text(path: Path, text: str) -> None:
     """Write a file so that a reader finds the old one or the whole new one."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(text, encoding="utf-8")
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave an empty file under the new name
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -193,11 +222,12 @@ def _refuse_sources(root: Path, folder: Path) -> None:
 
 def _remove_leftovers(folder: Path) -> None:
     """Remove what killed writers left: under the lock no other is alive."""
-    for work in folder.glob(f"{WORK}*-*"):
+    for work in (*folder.glob(f"{WORK}*-*"), *folder.glob(f"{READY}*")):
         if work.is_dir() and not work.is_symlink():
-            shutil.rmtree(work)
+            shutil.rmtree(work, ignore_errors=True)
     for partial in folder.glob(f".{LISTING}.*.partial"):
-        partial.unlink()
+        if partial.is_file():
+            partial.unlink()
 
 
 def _require_ours(folder: Path) -> Listing | None:
@@ -207,7 +237,7 @@ def _require_ours(folder: Path) -> Listing | None:
     if not folder.is_dir():
         raise RunError(f"{folder} is not a folder; choose another --output")
     if (folder / LISTING).is_file() and not (folder / LISTING).is_symlink():
-        return read_listing(folder, f"it is not the listing of results that trajtransfer made; {ELSEWHERE}")
+        return read_listing(folder, f"so nothing says which files trajtransfer made here; {ELSEWHERE}")
     foreign = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
     if foreign:
         some = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")

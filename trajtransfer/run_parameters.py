@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import papermill
 
 from trajtransfer import ensembles, experiment, networks, settings
-from trajtransfer.documents import read_notebook
+from trajtransfer.data_errors import MissingDataError
+from trajtransfer.documents import DocumentError, read_notebook
 from trajtransfer.project import RunError
 from trajtransfer.records import reported
-from trajtransfer.sources import MissingDataError
 
+MEND = "mend it, or take it from the repository again"
 KINDS = {"int": int, "float": float, "str": str, "bool": bool}
 WORDS = {"true": True, "false": False}
 Values = Mapping[str, Any]
@@ -63,8 +64,11 @@ def notebooks(root: Path) -> list[Path]:
 
 def parameters(path: Path) -> dict[str, Parameter]:
     """The typed parameters of a notebook, without `record`, which the runner sets itself."""
-    read_notebook(path, "mend it, or take it from the repository again")
-    inferred = papermill.inspect_notebook(str(path))
+    read_notebook(path, MEND)
+    try:
+        inferred = papermill.inspect_notebook(str(path))
+    except ValueError as error:
+        raise DocumentError(path, str(error), MEND) from error
     return {
         name: Parameter(name, p["inferred_type_name"], ast.literal_eval(p["default"]), p["help"])
         for name, p in inferred.items()
@@ -89,10 +93,10 @@ def check(path: Path, given: Values) -> dict[str, Any]:
     return {name: _convert(path.stem, known[name], value) for name, value in given.items()}
 
 
-def check_meaning(path: Path, given: Values) -> None:
+def check_meaning(path: Path, given: Values) -> dict[str, str]:
     """Raise `RunError` for converted parameters that cannot be meant: seeds, sizes, names, devices, panels.
 
-    `given` are those that replace the notebook's own.
+    `given` are those that replace the notebook's own. Returns the checksums of the data that is there and was looked at.
     """
     known = parameters(path)
     values = {name: parameter.default for name, parameter in known.items()} | dict(given)
@@ -103,8 +107,7 @@ def check_meaning(path: Path, given: Values) -> None:
                 _READERS[name](value)
         if "panel" in values:
             _check_panel(values["panel"], known["panel"].default)
-        if "setting" in values:
-            _check_settings(values)
+        return _checked_data(values) if "setting" in values else {}
     except ValueError as error:
         raise RunError(f"{path.stem}: {error}") from error
 
@@ -114,7 +117,7 @@ def _convert(notebook: str, parameter: Parameter, value: Any) -> Any:
     try:
         if kind is bool:
             return value if isinstance(value, bool) else WORDS[str(value).lower()]
-        if kind is int and isinstance(value, float):
+        if isinstance(value, bool) or (kind is int and isinstance(value, float)):
             raise ValueError
         return kind(value)
     except (ValueError, KeyError, TypeError, OverflowError) as error:
@@ -145,14 +148,20 @@ def _check_task(name: str) -> None:
         raise ValueError(f"unknown task {name!r}; known: {', '.join(known)}")
 
 
-def _check_settings(values: Values) -> None:
-    """Names and changes of settings, and what asks for more images than there are (if they are there and in memory)."""
+def _checked_data(values: Values) -> dict[str, str]:
+    """Check names and changes of settings, and what asks for more images than there are (if they are there)."""
     changes = {name: values[name] for name in OF_A_SETTING if name in values}
+    checksums: dict[str, str] = {}
     for chosen in settings.settings(values["setting"], **changes):
         try:
             networks.require_fit(chosen)
+            if "fraction" in values:
+                networks.require_trainable(chosen.with_source_fraction(values["fraction"]).pretrained or chosen)
+            if chosen.dataset not in settings.PHOTOGRAPHS:
+                checksums |= {chosen.task(): networks.task_of(chosen).checksum}
         except MissingDataError:
             continue  # the run itself says how to get them
+    return checksums
 
 
 _READERS: dict[str, Callable[[Any], object]] = {
@@ -161,7 +170,7 @@ _READERS: dict[str, Callable[[Any], object]] = {
     "groups": ensembles.parse_groups,
     "methods": experiment.parse_methods,
     "widths": lambda text: settings.numbers(text) if text else [],
-    "lengths": settings.numbers,
+    "lengths": lambda text: [settings.setting("mnist5k-mlp", steps=number) for number in settings.numbers(text)],
     "limits": settings.numbers,
     "task": _check_task,
     "device": networks.require_device,

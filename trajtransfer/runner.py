@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import nbformat
@@ -20,7 +21,6 @@ from traitlets import Unicode
 from traitlets.config import Config
 
 from trajtransfer.documents import RecordFile, Run, read_json, read_notebook
-from trajtransfer.progress import notice
 from trajtransfer.project import RunError
 from trajtransfer.results import OWN, Results, opened
 from trajtransfer.run_parameters import check, check_meaning, notebooks
@@ -52,8 +52,6 @@ def own_run(root: Path, notebook: str, given: Mapping[str, Any], output: Path) -
     chosen = Run(name=notebook, notebook=notebook, parameters=check(path, given))
     check_meaning(path, chosen.parameters)
     with opened(root, output) as results:
-        if results.listing.profile != OWN:
-            raise RunError(f"{output} holds the profile {results.listing.profile}; choose another --output")
         run(root, chosen, results, OWN)
     return output / f"{notebook}.ipynb"
 
@@ -85,7 +83,7 @@ def _run(root: Path, chosen: Run, results: Results, profile: str, origin: str) -
 
 @contextmanager
 def _environment(root: Path, values: Mapping[str, Any], profile: str, work: Path) -> Iterator[None]:
-    """What a kernel inherits; and notices that it had for the terminal are shown afterwards."""
+    """What a kernel inherits; what it has to tell the terminal is shown meanwhile."""
     inherited = {
         "TRAJTRANSFER_HOME": str(root.resolve()),
         "TRAJTRANSFER_DATA": str(Path(os.environ.get("TRAJTRANSFER_DATA", root / "data")).resolve()),
@@ -100,12 +98,35 @@ def _environment(root: Path, values: Mapping[str, Any], profile: str, work: Path
     before = dict(os.environ)
     os.environ.update(inherited)
     try:
-        yield
+        with _shown(work / NOTICES):
+            yield
     finally:
         os.environ.clear()
         os.environ.update(before)
-        if (work / NOTICES).exists():
-            notice((work / NOTICES).read_text().rstrip("\n"))
+
+
+@contextmanager
+def _shown(path: Path) -> Iterator[None]:
+    """Show the lines that a kernel appends to a file, as they come."""
+    done = Event()
+
+    def follow() -> None:
+        shown = 0
+        last = False
+        while not last:
+            last = done.wait(0.5)
+            lines = path.read_text().splitlines() if path.exists() else []
+            for line in lines[shown:]:
+                print(line, file=sys.stderr, flush=True)
+            shown = len(lines)
+
+    follower = Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        done.set()
+        follower.join()
 
 
 def _execute(path: Path, executed: Path, values: dict[str, Any]) -> None:

@@ -10,11 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trajtransfer.training import Recipe
-from trajtransfer.trajectory import SCHEDULES
+from trajtransfer.trajectory import MOST_STEPS, SCHEDULES
 
 PHOTOGRAPHS = ("imagenet", "cars", "cub")  # data sets that are decoded before they are used
-LONGEST = 10_000  # steps of a trajectory
-WIDEST = 100_000  # hidden units: a matrix of gains then has 40 GB
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,8 @@ class Setting:
             raise ValueError(f"unknown schedule {self.schedule!r}; known: {', '.join(SCHEDULES)}")
         if self.steps < 1 or self.batch_size < 1 or not self.width > 0:
             raise ValueError(f"{self.name}: steps, batch_size and width must be positive")
-        if self.steps > LONGEST or self.width > WIDEST:
-            raise ValueError(f"{self.name}: steps={self.steps} or width={self.width:g} cannot be meant")
+        if self.steps > MOST_STEPS:
+            raise ValueError(f"{self.name}: steps={self.steps} cannot be meant; choose at most {MOST_STEPS}")
         if not 0 < self.fraction <= 1:
             raise ValueError(f"{self.name}: fraction must be in (0, 1], got {self.fraction:g}")
 
@@ -164,13 +162,15 @@ def settings(names: str, preset: str = "paper", *, widths: str = "", **changes: 
 
 
 def numbers(text: str) -> list[int]:
-    """Whole numbers such as ``"8, 16"``. Raises ``ValueError`` for anything else, and for numbers below 1."""
+    """Different whole numbers such as ``"8, 16"``. Raises ``ValueError`` for anything else, below 1 or above a million."""
     try:
         found = [int(item) for item in text.split(",")]
     except ValueError as error:
         raise ValueError(f"{text!r} is not a list of whole numbers such as '8, 16'") from error
     if min(found) < 1:
         raise ValueError(f"{text!r}: the numbers must be positive")
+    if max(found) > 10**6:
+        raise ValueError(f"{text!r}: {max(found)} cannot be meant")
     if len(set(found)) < len(found):
         raise ValueError(f"{text!r} names a number twice")
     return found

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import gzip
 import math
-import os
 import zlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,22 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trajtransfer._torchvision import torchvision
+from trajtransfer.data_errors import DataError, MissingDataError
+from trajtransfer.photographs import decoded
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
-
-
-class MissingDataError(FileNotFoundError):
-    """Data that is not there: names the folder, the source and the command that fetches it."""
-
-    def __init__(self, name: str, folder: Path, source: str, command: str):
-        super().__init__(f"{name} is not in {folder}. Source: {source}. To get it: {command}")
-
-
-class DataError(ValueError):
-    """Data that is there and wrong: names the file, what is wrong with it, and what to do."""
-
-    def __init__(self, file: Path, wrong: str, remedy: str):
-        super().__init__(f"{file} {wrong}; {remedy}")
 
 
 class Images(NamedTuple):
@@ -220,52 +206,9 @@ def _decoded(name: str, root: Path, size: int | None, parts: Sequence[list[tuple
     side = size or 224
     sets = []
     for part, rows in zip(("train", "test"), parts, strict=True):
-        images = _decode(root / "decoded" / f"{name}-{part}-{side}.npy", rows, side)
+        images = decoded(root / "decoded", f"{name}-{part}", rows, side)
         sets.append(Images(images, torch.tensor([int(label) for _, label in rows])))
     return sets[0], sets[1]
-
-
-def _decode(cache: Path, rows: list[tuple[str, int]], size: int) -> Tensor:
-    """Decode photographs once, shorter side to `size` and central square, and map them from disk."""
-    if not rows:
-        raise DataError(cache.parent.parent, f"holds no photographs for {cache.stem}", "fetch them again")
-    shape = (len(rows), 3, size, size)
-    if (images := _mapped(cache, shape)) is None:
-        _write_photographs(cache, rows, shape)
-        images = _mapped(cache, shape)
-    return torch.from_numpy(images)
-
-
-def _mapped(cache: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """The array in `cache`; None where there is none, or not one of whole bytes and this shape."""
-    try:
-        images = np.lib.format.open_memmap(cache, "c")
-    except (FileNotFoundError, ValueError, EOFError, OverflowError, SyntaxError, TokenError):  # NumPy's for bad headers
-        return None
-    return images if images.shape == shape and images.dtype == np.uint8 else None
-
-
-def _write_photographs(cache: Path, rows: list[tuple[str, int]], shape: tuple[int, ...]) -> None:
-    """Decode all photographs into `cache`, which appears when all are there; two processes may do so at once."""
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    partial = cache.with_name(f"{cache.name}.{os.getpid()}.partial")
-    try:
-        images = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
-        for i, (path, _) in enumerate(rows):
-            images[i] = _photograph(path, shape[-1])
-        images.flush()
-        os.replace(partial, cache)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _photograph(path: str, size: int) -> np.ndarray:
-    resize, crop = torchvision.transforms.Resize(size), torchvision.transforms.CenterCrop(size)
-    try:
-        photograph = torchvision.datasets.folder.default_loader(path)
-    except Exception as error:  # Pillow raises many kinds for files that are broken
-        raise DataError(Path(path), f"cannot be decoded ({error})", "fetch it again") from error
-    return np.asarray(crop(resize(photograph))).transpose(2, 0, 1)
 
 
 SOURCES: dict[str, Callable[[Path, int | None], tuple[Images, Images]]] = {

@@ -6,7 +6,13 @@ import math
 import re
 from typing import NamedTuple
 
-ROUGH = 4.0  # training a small ResNet amplifies rounding: another processor gives other networks
+# How alike two machines are: same processor, threads and libraries; others; others for small ResNets, whose training
+# amplifies rounding, so that another processor gives other networks.
+SAME = "same machine"
+OTHER = "another machine"
+ROUGH = "another machine, small ResNets"
+FACTORS = {SAME: 1.0, OTHER: 1.0, ROUGH: 4.0}
+LAST_DIGIT = 1e-9  # the same code on the same machine gives the same numbers
 FACTOR = 0.75  # the widest relative tolerance, a factor of four
 
 
@@ -18,8 +24,7 @@ class Tolerance(NamedTuple):
     relative: bool = False
 
 
-# For other processors and libraries than those of the first run: the same code on the same machine
-# gives the same digits.
+# For other processors and libraries than those of the first run.
 TOLERANCES = {
     "label": Tolerance(0, "texts and names"),
     "count": Tolerance(0, "follows from the parameters"),
@@ -101,18 +106,20 @@ def kind_of_measure(measure: str) -> str:
     raise ValueError(f"no kind is known for the measure {measure!r}; add it to MEASURES in trajtransfer/tolerances.py")
 
 
-def allowed(kind: str, first: float, second: float, rough: bool = False) -> float:
-    """By how much two finite numbers of a kind may differ."""
+def allowed(kind: str, first: float, second: float, likeness: str = OTHER) -> float:
+    """By how much two finite numbers of a kind may differ when the machines that made them are so alike."""
     size, _, relative = TOLERANCES[kind]
+    if likeness == SAME and kind != "seconds":
+        return min(size, LAST_DIGIT * max(1.0, abs(first), abs(second)))
     if not relative:
-        return size * (ROUGH if rough else 1)
-    return min(FACTOR, size * (ROUGH if rough else 1)) * max(abs(first), abs(second))
+        return size * FACTORS[likeness]
+    return min(FACTOR, size * FACTORS[likeness]) * max(abs(first), abs(second))
 
 
-def tolerance_text(kind: str, rough: bool) -> str:
+def tolerance_text(kind: str, likeness: str) -> str:
     """A tolerance in words: its size and its kind."""
     if kind == "seconds":
         return "finite, not negative (seconds)"
-    if TOLERANCES[kind].relative:
-        return f"{allowed(kind, 1, 1, rough):.0%} of the larger ({kind})"
-    return f"{allowed(kind, 1, 1, rough):g} ({kind})"
+    if TOLERANCES[kind].relative and likeness != SAME:
+        return f"{allowed(kind, 1, 1, likeness):.0%} of the larger ({kind})"
+    return f"{allowed(kind, 1, 1, likeness):g} ({kind})"

@@ -8,8 +8,6 @@ from itertools import pairwise
 from numbers import Integral, Real
 from typing import overload
 
-import torch
-
 from trajtransfer.params import Params
 
 MOST_STEPS = 10_000  # a hundred times what transfers use: more is a mistake
@@ -27,7 +25,7 @@ class Line(Sequence[Params]):
         _require_rising(times)
         self.start = start
         self.end = end
-        self.times = tuple(times)
+        self.times = tuple(float(time) for time in times)
         self._direction = _difference(start, end)
 
     def __len__(self) -> int:
@@ -48,8 +46,8 @@ class Line(Sequence[Params]):
 
 def _require_rising(times: Sequence[float]) -> None:
     """Raise unless these are numbers from 0 to 1; every comparison with NaN is false, so it does not pass."""
-    if not all(isinstance(time, Real) for time in times):
-        raise TypeError(f"times must be numbers, got {list(times)}; pass uniform(steps), for example")
+    if not hasattr(times, "__len__") or not all(isinstance(time, Real) for time in times):
+        raise TypeError(f"times must be a list of numbers, got {times!r}; pass uniform(steps), for example")
     ends = len(times) >= 2 and times[0] == 0 and times[-1] == 1
     if not (ends and all(a <= b for a, b in pairwise(times))):
         raise ValueError(f"times must rise from 0 to 1, got {list(times)}; pass uniform(steps), for example")
@@ -59,10 +57,10 @@ def _difference(start: Params, end: Params) -> Params:
     """``end - start`` of two finite points of one type."""
     for name in start.keys() & end.keys():
         types = start[name].dtype, end[name].dtype
-        if types[0] != types[1] or types[0] == torch.bool:
+        if types[0] != types[1] or not types[0].is_floating_point:
             raise ValueError(
                 f"{name!r} is of {types[0]} at the start of the line and of {types[1]} at its end; "
-                "convert both to one type of numbers, e.g. point.to(torch.float32)",
+                "convert both to one floating-point type, e.g. point.to(torch.float32)",
             )
     direction = end - start
     for name, x in direction.items():
