@@ -191,7 +191,7 @@ TRANSFERS = [
     ("seed=None", {"seed": None}, "seed=None is not a whole number"),
     ("seed=True", {"seed": True}, "seed=True is not a whole number"),
     ("seed=2**63", {"seed": 2**63}, "seed=9223372036854775808 does not fit"),
-    ("unknown method", {"method": "naive"}, "unknown method 'naive'; known: gmt, fgmt"),
+    ("method that knows the answer", {"method": "oracle"}, "unknown method 'oracle'; known: naive, gmt, fgmt"),
     ("list of methods", {"method": ["gmt"]}, "unknown method ['gmt']"),
     ("unknown schedule", {"schedule": "linear"}, "unknown schedule 'linear'"),
     ("unknown cache", {"cache": "disk"}, "unknown cache 'disk'; known: device, host, half"),

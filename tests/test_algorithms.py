@@ -7,6 +7,7 @@ import torch
 from cases import SMALL, Case, mlp
 
 import trajtransfer as tt
+from trajtransfer.algorithms import METHODS
 
 
 def setup(generator, case=SMALL[0], steps=3):
@@ -42,7 +43,7 @@ def test_every_step_is_the_central_formula(generator):
     target, end = tt.parameters(mlp()).to(torch.float64), source[-1]
     runs = {
         "naive": tt.naive(source, target, spec),
-        "oracle": tt.oracle(source, end, target, spec),
+        "oracle": tt.oracle(source, target, spec, end),
         "gmt": tt.gmt(source, target, spec, gradients),
         "fgmt": tt.fgmt(source, target, spec, gradients),
     }
@@ -60,7 +61,7 @@ def test_naive_does_not_permute_and_oracle_matches_the_whole_movement(generator)
     assert all(step.permutation == tt.Permutation.identity(spec) for step in tt.naive(source, target, spec))
     planted = tt.Permutation.random(spec, generator)
     end = target + planted(source[-1] - source[0])
-    assert {step.t for step in tt.oracle(source, end, target, spec) if step.permutation == planted} == {1, 2, 3}
+    assert {step.t for step in tt.oracle(source, target, spec, end) if step.permutation == planted} == {1, 2, 3}
 
 
 def test_fgmt_is_gmt_for_a_single_step(generator):
@@ -107,3 +108,13 @@ def test_the_objective_is_the_agreement_of_the_gradients(generator):
     step = next(tt.fgmt(source, target, spec, gradients))
     y, x = gradients(target, source[0])
     assert step.matching.objective[-1] == pytest.approx(y @ step.permutation(x))
+
+
+def test_every_method_has_a_name_and_one_shape(generator):
+    """A fourth argument holds what a method knows besides the trajectory, the target and the symmetry."""
+    _, spec, source, gradients = setup(generator)
+    target, end = tt.parameters(mlp()).to(torch.float64), source[-1]
+    known = {"nothing": (), "end": (end,), "gradients": (gradients,)}
+    for name, method in METHODS.items():
+        steps = list(method.steps(source, target, spec, *known[method.knows]))
+        assert len(steps) == 3 and method.label and name == method.steps.__name__

@@ -90,7 +90,7 @@ def test_bad_input_is_refused(generator):
     data, model = batches(generator), networks(1)
     state = model.state_dict()
     other = networks(1, lambda: nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 2))).state_dict()
-    with pytest.raises(ValueError, match="unknown method 'FGM'; known: gmt, fgmt"):
+    with pytest.raises(ValueError, match="unknown method 'FGM'; known: naive, gmt, fgmt"):
         tt.transfer(model, (state, state), state, data, method="FGM")
     with pytest.raises(ValueError, match="unknown schedule"):
         tt.transfer(model, (state, state), state, data, schedule="linear")
@@ -278,3 +278,13 @@ def test_a_buffer_that_is_not_finite_is_named(generator):
     target["1.running_mean"][3] = float("nan")
     with pytest.raises(ValueError, match=r"the target holds NaN or infinite entries in the buffer '1\.running_mean'"):
         tt.transfer(networks(3), (source, end), target, batches(generator), steps=2)
+
+
+def test_naive_moves_without_a_permutation_and_methods_that_know_the_answer_are_refused(generator):
+    states = [networks(seed).state_dict() for seed in (1, 2, 3)]
+    found = tt.transfer(networks(3), tuple(states[:2]), states[2], batches(generator), method="naive", steps=3)
+    start, end, target = (tt.Params({n: state[n] for n in found.params}) for state in states)
+    assert found.permutation == tt.Permutation.identity(found.spec) and len(found.scores) == 4
+    assert (found.params - (target + found.t / 3 * (end - start))).norm() < 1e-5
+    with pytest.raises(ValueError, match="unknown method 'oracle'; known: naive, gmt, fgmt"):
+        tt.transfer(networks(3), tuple(states[:2]), states[2], batches(generator), method="oracle")

@@ -56,9 +56,9 @@ def naive(source: Trajectory, target: Params, spec: PermutationSpec) -> Iterator
 
 def oracle(
     source: Trajectory,
-    end: Params,
     target: Params,
     spec: PermutationSpec,
+    end: Params,
     *,
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
@@ -73,9 +73,9 @@ def oracle(
 
 def rebasin(
     source: Trajectory,
-    end: Params,
     target: Params,
     spec: PermutationSpec,
+    end: Params,
     *,
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
@@ -141,3 +141,25 @@ def fgmt(
         matching = match(pairs, spec, generator=generator, max_sweeps=max_sweeps)
         pi = matching.permutation
         yield Step(t, moved(source, target, t, pi), pi, matching, t)
+
+
+class Method(NamedTuple):
+    """A way to move a target along a source trajectory.
+
+    ``steps(source, target, spec)`` yields its `Step`, with a fourth argument for what else it `knows`: ``"nothing"``, the
+    ``"end"`` of the target really trained, or ``"gradients"`` of both. `label` is its name in figures.
+    """
+
+    label: str
+    knows: str
+    steps: Callable[..., Iterator[Step]]
+
+
+#: The methods by name; one that is entered here can be asked for by all notebooks.
+METHODS = {
+    "naive": Method("Naive", "nothing", naive),
+    "oracle": Method("Oracle", "end", oracle),
+    "rebasin": Method("Git Re-Basin", "end", rebasin),
+    "gmt": Method("GMT", "gradients", gmt),
+    "fgmt": Method("FGMT", "gradients", fgmt),
+}

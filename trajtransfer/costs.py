@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from trajtransfer.algorithms import Step, fgmt, gmt
+from trajtransfer.algorithms import METHODS, Step
 from trajtransfer.assignment import prepare
 from trajtransfer.data import sample
 from trajtransfer.experiment import Pair, source_line, specification
@@ -36,7 +36,7 @@ def cost_rows(settings: Sequence[Setting], lengths: Sequence[int], pair: Pair, d
     for setting in settings:
         training = _training_cost(setting, pair[1], device)
         for steps in lengths:
-            for method in ("gmt", "fgmt"):
+            for method in (name for name, one in METHODS.items() if one.knows == "gradients"):
                 row = transfer_cost(replace(setting, steps=steps), method, pair, device)
                 rows.append(row | training | share_of_training(row, training))
     return rows
@@ -90,9 +90,9 @@ def transfer_cost(setting: Setting, method: str, pair: Pair, device: str) -> Row
         gradients += time.process_time() - clock
         return found
 
-    algorithm, order = gmt if method == "gmt" else fgmt, torch.Generator().manual_seed(pair[0])
+    order = torch.Generator().manual_seed(pair[0])
     clock = time.process_time()
-    steps = list(algorithm(source_line(setting, source), parameters(model), spec, timed, generator=order))
+    steps = list(METHODS[method].steps(source_line(setting, source), parameters(model), spec, timed, generator=order))
     _synchronize(device)
     total = time.process_time() - clock
     matchings = [step.matching for step in steps if step.matching]

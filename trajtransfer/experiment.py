@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from trajtransfer.algorithms import Step, Trajectory, fgmt, gmt, naive, oracle, rebasin
+from trajtransfer.algorithms import METHODS, Step, Trajectory
 from trajtransfer.assignment import prepare
 from trajtransfer.data import sample
 from trajtransfer.networks import Network, network, recorded, task_of
@@ -26,7 +26,6 @@ from trajtransfer.tracing import check_invariance, permutation_spec
 from trajtransfer.trajectory import SCHEDULES, Line
 from trajtransfer.work import WORK, epoch_work, sample_operations, share_of_training, step_work
 
-METHODS = ("naive", "oracle", "rebasin", "gmt", "fgmt")
 TRAJECTORIES = ("recorded", "linear, uniform", "linear, cosine")
 SEEDS = 2**43  # each epoch draws from a seed of its own, about a million times larger, which must fit into 63 bits
 Pair = tuple[int, int]
@@ -67,17 +66,16 @@ def transfer_steps(
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
     prepare()
+    chosen = METHODS[method]
     data, spec = task_of(setting, device), specification(setting, target.model, device)
     order = torch.Generator().manual_seed(seed)
-    if method == "naive":
-        return naive(line, target.start, spec)
-    if method in ("oracle", "rebasin"):
-        baseline = oracle if method == "oracle" else rebasin
-        return baseline(line, target.end, target.start, spec, generator=order)
+    if chosen.knows == "nothing":
+        return chosen.steps(line, target.start, spec)
+    if chosen.knows == "end":
+        return chosen.steps(line, target.start, spec, target.end, generator=order)
     batches = sample(data.train, setting.batch_size, torch.Generator().manual_seed(seed))
     gradients = paired_gradients(target.model, batches)
-    algorithm = gmt if method == "gmt" else fgmt
-    return algorithm(line, target.start, spec, gradients, generator=order, max_sweeps=sweeps)
+    return chosen.steps(line, target.start, spec, gradients, generator=order, max_sweeps=sweeps)
 
 
 def source_line(setting: Setting, source: Network) -> Line:
@@ -204,7 +202,7 @@ def cost_rows(rows: Sequence[Row], standard: Sequence[Row]) -> list[Row]:
     training = {f"{name} of training": value for name, value in work.items()}
     training["seconds of training"] = median(row["seconds"] for row in standard) * len(standard) / count
     found = []
-    for method in ("gmt", "fgmt"):
+    for method in (name for name, one in METHODS.items() if one.knows == "gradients"):
         mine = [row for row in rows if row["method"] == method]
         if mine:
             row = {"method": method} | _work_per_pair(mine, count)

@@ -11,17 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.rcsetup import cycler
 from matplotlib.ticker import MaxNLocator
 
+from trajtransfer.algorithms import METHODS
 from trajtransfer.landscape import Plane, Profile
 from trajtransfer.measures import Curves
 from trajtransfer.params import Params
 
 # Colour-blind safe (Wong 2011); each method has its marker too, so that colour is never the only cue.
 STYLES: dict[str, dict[str, Any]] = {
-    "naive": {"color": "#999999", "marker": "x", "label": "Naive"},
-    "oracle": {"color": "#000000", "marker": "s", "label": "Oracle"},
-    "gmt": {"color": "#0072B2", "marker": "o", "label": "GMT"},
-    "fgmt": {"color": "#D55E00", "marker": "^", "label": "FGMT"},
-    "rebasin": {"color": "#CC79A7", "marker": "D", "label": "Git Re-Basin"},
+    "naive": {"color": "#999999", "marker": "x", "label": METHODS["naive"].label},
+    "oracle": {"color": "#000000", "marker": "s", "label": METHODS["oracle"].label},
+    "gmt": {"color": "#0072B2", "marker": "o", "label": METHODS["gmt"].label},
+    "fgmt": {"color": "#D55E00", "marker": "^", "label": METHODS["fgmt"].label},
+    "rebasin": {"color": "#CC79A7", "marker": "D", "label": METHODS["rebasin"].label},
     "standard": {"color": "#009E73", "marker": "v", "label": "Standard training"},
 }
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999", "#8C564B", "#7F3C8D")

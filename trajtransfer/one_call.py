@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trajtransfer.algorithms import Gradients, Step, fgmt, gmt
-from trajtransfer.data import Batch, labelled
+from trajtransfer.algorithms import METHODS, Gradients, Step
+from trajtransfer.batches import endless_batches, require_batches, selected
+from trajtransfer.data import Batch
 from trajtransfer.objective import FAILURES, Loss, Score, evaluate, paired_gradients, running_statistics
 from trajtransfer.pairs import CACHES, Pair
 from trajtransfer.params import Params, first_names, state_point, trainable_device
@@ -21,7 +22,8 @@ from trajtransfer.permutation import Permutation, PermutationSpec
 from trajtransfer.tracing import check_invariance, permutation_spec
 from trajtransfer.trajectory import SCHEDULES, Line
 
-METHODS: Mapping[str, Callable[..., Iterator[Step]]] = {"gmt": gmt, "fgmt": fgmt}
+# Oracle and Git Re-Basin know the target as it would be trained, which is what a transfer spares.
+UNTRAINED = {name: method for name, method in METHODS.items() if method.knows != "end"}
 State = Mapping[str, Tensor]
 
 
@@ -66,32 +68,42 @@ def transfer(
     `model` gives the architecture and the device and is left as it was. `source` is (start, end) and `target`
     a start, each a ``state_dict`` of `model`; buffers that are not running statistics are those of `target`.
     `batches` yields (inputs, labels) and is started again when it ends: each pair of gradients draws one
-    mini-batch. `loss(outputs, labels)` is a mean. `method` is ``"fgmt"`` or ``"gmt"``; `steps` is T. The step
-    with the least loss on the batches `selection` is chosen; without it, on the first batch of `batches`, which
-    is a rough choice. Running statistics are estimated on the same batches. `cache` says where gradients are kept:
-    ``"device"``, ``"host"``, or ``"half"`` (bfloat16, half the memory and faster products). Raises `UntraceableError` when the
-    symmetry of `model` cannot be derived, ``ValueError`` when the derived one fails the invariance check, when a
-    state, a batch or a number does not fit or is not finite, and ``TypeError`` for what is of another kind. States
-    have the dtypes of `model`. Gradients are computed under ``torch.no_grad()`` and inference mode, too.
+    mini-batch. `loss(outputs, labels)` is a mean. `method` is ``"fgmt"``, ``"gmt"`` or, without a permutation,
+    ``"naive"``; `steps` is T. The step with the least loss on the batches `selection` is chosen; without it, on the
+    first batch of `batches`, which is a rough choice. Running statistics are estimated on the same batches. `cache`
+    says where gradients are kept: ``"device"``, ``"host"``, or ``"half"`` (bfloat16, half the memory and faster
+    products). Works under ``torch.no_grad()`` and inference mode, too. Raises `UntraceableError` when the symmetry of
+    `model` cannot be derived, ``ValueError`` when the derived one fails the invariance check, when a state, a batch or a
+    number does not fit or is not finite, and ``TypeError`` for what is of another kind. States have the types of `model`.
     """
-    _require_choices(method=(method, METHODS), schedule=(schedule, SCHEDULES), cache=(cache, CACHES))
-    _require_batches("batches", batches)
-    _require_batches("selection", () if selection is None else selection)
+    _require_choices(method=(method, UNTRAINED), schedule=(schedule, SCHEDULES), cache=(cache, CACHES))
+    require_batches("batches", batches)
+    require_batches("selection", () if selection is None else selection)
     seed = _seed(seed)
     times = SCHEDULES[schedule](steps)
     device = trainable_device(model)
     start, end, initial = (state_point(model, state, what) for what, state in _roles(source, target))
     model, names = _with_buffers(model, target), _names(model)
-    endless = _cycle(batches, device)
+    endless = endless_batches(batches, device)
     first = next(endless)
     spec = _specification(model, first[0][:2])
     check_invariance(model, spec, first[0][:2], torch.Generator().manual_seed(seed))
     line, order = Line(start, end, times), torch.Generator().manual_seed(seed)
     gradients = _Watched(paired_gradients(model, endless, loss=loss))
-    moves = METHODS[method](line, initial, spec, gradients, generator=order, cache=cache)
-    chosen = _Chooser(model, loss, _selected(selection, first))
+    moves = _moves(method, line, initial, spec, gradients, generator=order, cache=cache)
+    chosen = _Chooser(model, loss, selected(selection, first))
     step, buffers = chosen.best_of(Step(0, initial, Permutation.identity(spec)), moves, gradients)
     return Transfer(step.t, step.params, buffers, step.permutation, tuple(chosen.scores), spec, names)
+
+
+def _moves(
+    method: str, line: Line, target: Params, spec: PermutationSpec, gradients: Gradients, **options: Any
+) -> Iterator[Step]:
+    """The steps of a method, which is given what it knows."""
+    chosen = UNTRAINED[method]
+    if chosen.knows == "nothing":
+        return chosen.steps(line, target, spec)
+    return chosen.steps(line, target, spec, gradients, **options)
 
 
 class _Watched:
@@ -169,15 +181,6 @@ def _seed(seed: int) -> int:
     return int(seed)
 
 
-def _require_batches(what: str, batches: Any) -> None:
-    """Raise for what holds no batches; `selection` is looked at once and has to end, so it is no iterator."""
-    iterable = hasattr(batches, "__iter__") or hasattr(batches, "__getitem__")
-    endless = what == "selection" and isinstance(batches, Iterator)
-    if not iterable or endless or isinstance(batches, Tensor | str | Mapping | type):
-        kind = type(batches).__name__
-        raise TypeError(f"{what} is a {kind}; pass a list of (inputs, labels) or a DataLoader")
-
-
 def _roles(source: tuple[State, State], target: State) -> tuple[tuple[str, State], ...]:
     """Each state with what it is."""
     if not isinstance(source, tuple | list) or len(source) != 2:
@@ -222,48 +225,3 @@ def _names(model: nn.Module) -> dict[str, str]:
     """The name of the tensor behind each key of the state dict; tied weights have one name and several keys."""
     own = first_names(model)
     return {key: own[key] for key in model.state_dict() if key in own}
-
-
-def _selected(selection: Iterable[Batch] | None, first: Batch) -> list[Batch]:
-    """The batches that steps are chosen on, checked and on the device of the first."""
-    if selection is None:
-        return [first]
-    device = first[0].device
-    chosen = [_to(batch, device, f"batch {i} of selection", first) for i, batch in enumerate(selection, 1)]
-    if not chosen:
-        raise ValueError("selection is empty; pass at least one (inputs, labels), or None for the first of batches")
-    shapes = {tuple(x.shape[1:] for x in batch) for batch in chosen}
-    if len(shapes) > 1:
-        found = ", ".join(str(tuple(x.shape)) for x, _ in chosen[:3])
-        raise ValueError(f"the batches of selection have inputs of shapes {found}; pass samples of one shape")
-    return chosen
-
-
-def _cycle(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
-    """The batches on the device of the model, again and again."""
-    first = None
-    while True:
-        number = 0
-        for number, batch in enumerate(batches, 1):
-            current = _to(batch, device, f"batch {number} of batches", first)
-            first = first or current
-            yield current
-        if not number:
-            raise ValueError("batches is empty or cannot be started again; pass a list or a DataLoader, not an iterator")
-
-
-def _to(batch: Any, device: torch.device, what: str, first: Batch | None) -> Batch:
-    """A checked batch on a device; `first` is one that it has to resemble."""
-    try:
-        inputs, labels = labelled(batch)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{what}: {error}") from error
-    for part, x in (("inputs", inputs), ("labels", labels)):
-        if not x.isfinite().all():
-            raise ValueError(f"{what}: the {part} hold NaN or infinite entries; remove these samples")
-    if first and inputs.is_floating_point() and inputs.dtype != first[0].dtype:
-        raise ValueError(
-            f"{what} has inputs of {inputs.dtype} and the first batch of {first[0].dtype}; "
-            "convert them to one type, that of the model"
-        )
-    return inputs.to(device), labels.to(device)

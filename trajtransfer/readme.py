@@ -8,6 +8,7 @@ from statistics import fmean
 import nbformat
 
 from trajtransfer import results
+from trajtransfer.algorithms import METHODS
 from trajtransfer.book import LANDING
 from trajtransfer.chapters import picture
 from trajtransfer.claims import summary
@@ -17,7 +18,7 @@ from trajtransfer.project import RunError, checkout
 from trajtransfer.records import markdown_table
 
 START, END = "<!-- results: python -m trajtransfer.readme -->", "<!-- end of results -->"
-METHODS = {"naive": "Naive", "gmt": "GMT", "fgmt": "FGMT", "oracle": "Oracle"}
+SHOWN = ("naive", "gmt", "fgmt", "oracle")
 
 
 def shown(root: Path) -> str:
@@ -29,7 +30,7 @@ def shown(root: Path) -> str:
 
 
 def _row(run: Run, record: RecordFile) -> dict[str, str]:
-    means = {name: fmean(record.measures[f"{method}-peak"]) for method, name in METHODS.items()}
+    means = {METHODS[method].label: fmean(record.measures[f"{method}-peak"]) for method in SHOWN}
     return {"": (run.title or run.name).partition(" (")[0]} | {name: f"{100 * mean:.1f}" for name, mean in means.items()}
 
 

@@ -1,0 +1,65 @@
+"""Mini-batches as a reader has them: a list or a loader of (inputs, labels), checked one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trajtransfer.data import Batch, labelled
+
+
+def require_batches(what: str, batches: Any) -> None:
+    """Raise for what holds no batches; `selection` is looked at once and has to end, so it is no iterator."""
+    iterable = hasattr(batches, "__iter__") or hasattr(batches, "__getitem__")
+    endless = what == "selection" and isinstance(batches, Iterator)
+    if not iterable or endless or isinstance(batches, Tensor | str | Mapping | type):
+        kind = type(batches).__name__
+        raise TypeError(f"{what} is a {kind}; pass a list of (inputs, labels) or a DataLoader")
+
+
+def endless_batches(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
+    """The batches on the device of the model, again and again."""
+    first = None
+    while True:
+        number = 0
+        for number, batch in enumerate(batches, 1):
+            current = _to(batch, device, f"batch {number} of batches", first)
+            first = first or current
+            yield current
+        if not number:
+            raise ValueError("batches is empty or cannot be started again; pass a list or a DataLoader, not an iterator")
+
+
+def selected(selection: Iterable[Batch] | None, first: Batch) -> list[Batch]:
+    """The batches that steps are chosen on, checked and on the device of the first."""
+    if selection is None:
+        return [first]
+    device = first[0].device
+    chosen = [_to(batch, device, f"batch {i} of selection", first) for i, batch in enumerate(selection, 1)]
+    if not chosen:
+        raise ValueError("selection is empty; pass at least one (inputs, labels), or None for the first of batches")
+    shapes = {tuple(x.shape[1:] for x in batch) for batch in chosen}
+    if len(shapes) > 1:
+        found = ", ".join(str(tuple(x.shape)) for x, _ in chosen[:3])
+        raise ValueError(f"the batches of selection have inputs of shapes {found}; pass samples of one shape")
+    return chosen
+
+
+def _to(batch: Any, device: torch.device, what: str, first: Batch | None) -> Batch:
+    """A checked batch on a device; `first` is one that it has to resemble."""
+    try:
+        inputs, labels = labelled(batch)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{what}: {error}") from error
+    for part, x in (("inputs", inputs), ("labels", labels)):
+        if not x.isfinite().all():
+            raise ValueError(f"{what}: the {part} hold NaN or infinite entries; remove these samples")
+    if first and inputs.is_floating_point() and inputs.dtype != first[0].dtype:
+        raise ValueError(
+            f"{what} has inputs of {inputs.dtype} and the first batch of {first[0].dtype}; "
+            "convert them to one type, that of the model"
+        )
+    return inputs.to(device), labels.to(device)
