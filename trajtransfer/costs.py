@@ -38,7 +38,7 @@ def cost_rows(settings: Sequence[Setting], lengths: Sequence[int], pair: Pair, d
         for steps in lengths:
             for method in (name for name, one in METHODS.items() if one.knows == "gradients"):
                 row = transfer_cost(replace(setting, steps=steps), method, pair, device)
-                rows.append(row | training | share_of_training(row, training))
+                rows.append({"method": method} | share_of_training(row, training) | row | training)
     return rows
 
 

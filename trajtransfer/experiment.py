@@ -205,9 +205,9 @@ def cost_rows(rows: Sequence[Row], standard: Sequence[Row]) -> list[Row]:
     for method in (name for name, one in METHODS.items() if one.knows == "gradients"):
         mine = [row for row in rows if row["method"] == method]
         if mine:
-            row = {"method": method} | _work_per_pair(mine, count)
+            row = _work_per_pair(mine, count)
             row["seconds"] = sum(step["seconds"] for step in mine) / count
-            found.append(row | training | share_of_training(row, training))
+            found.append({"method": method} | share_of_training(row, training) | row | training)
     return found
 
 
