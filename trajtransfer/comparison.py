@@ -70,12 +70,14 @@ def compare(claims: Sequence[Claim], first: Records, second: Records) -> Compari
     return Comparison("\n\n".join(part for part in parts if part), turned, changed, compared)
 
 
-def differences(first: RecordFile, second: RecordFile) -> list[Difference]:
+def differences(first: RecordFile, second: RecordFile, alike: str | None = None) -> list[Difference]:
     """Everything beyond its tolerance in two records of the same parameters and data.
+
+    `alike` is how alike their machines are taken to be (default: their `likeness`).
 
     Raises ``ValueError`` for a measure or column without a kind.
     """
-    alike = likeness(first, second)
+    alike = alike or likeness(first, second)
     clocks = not (counts_work(first) and counts_work(second))
 
     def found(place: str, kind: str, a: object, b: object) -> Iterator[Difference]:
@@ -91,7 +93,12 @@ def likeness(first: RecordFile, second: RecordFile) -> str:
     a, b = first.provenance, second.provenance
     if a.device == b.device and a.versions == b.versions and " with " in a.device:
         return SAME
-    return ROUGH if "resnet" in str(a.parameters.get("setting")) else OTHER
+    return elsewhere(first)
+
+
+def elsewhere(record: RecordFile) -> str:
+    """How alike the machine of a record is to any other."""
+    return ROUGH if "resnet" in str(record.provenance.parameters.get("setting")) else OTHER
 
 
 def counts_work(record: RecordFile) -> bool:

@@ -124,13 +124,14 @@ def _device(name: str) -> str:
 
 @lru_cache
 def _processor() -> str:
-    """The model of the processor, which decides the last digits of sums."""
+    """The model of the processor, which decides the last digits of sums; hosts of virtual machines name it by numbers only."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
     except OSError:
         return platform.processor() or platform.machine()
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.machine()
+    found = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
+    numbers = [found[name] for name in ("cpu family", "model", "stepping") if name in found]
+    return " ".join([found.get("model name", platform.machine()), ".".join(numbers)]).strip()
 
 
 def _plain_name(name: str) -> str:
