@@ -117,14 +117,14 @@ def killed_trainings(folder: Path, chance: random.Random, kills: int) -> Tally:
     chosen = _small()
     code = "import sys; from tests import campaign; from trajtransfer import networks; print('ready', flush=True)\n"
     code += "chosen = campaign._small()\n"
-    code += "while True: networks.recorded(chosen, 1); networks.network(chosen, 2); campaign._forget(chosen)"
+    code += "while True: networks.recorded(chosen, 1); networks.network(chosen, 2); campaign._forget()"
     environment = os.environ | {"TRAJTRANSFER_HOME": str(folder)}
     whole = _trained(folder / "whole", chosen)
     for number in range(kills):
         _kill_after([sys.executable, "-c", code], chance.uniform(0, 1.5), environment)
         tally.add(_trained(folder, chosen) == whole, f"the networks after kill {number}")
         with _home(folder):
-            _forget(chosen)
+            _forget()
     left = [path.name for path in folder.rglob("*.partial")]
     tally.add(not left, f"leftovers {left}")
     return tally
@@ -215,8 +215,8 @@ def _trained(folder: Path, chosen: Setting) -> list[str]:
         return [checkpoints.checksum(point) for point in (*points, networks.network(chosen, 2).end)]
 
 
-def _forget(chosen: Setting) -> None:
-    """Remove the trained networks of a setting."""
+def _forget() -> None:
+    """Remove all trained networks."""
     shutil.rmtree(networks.home() / "runs" / "networks", ignore_errors=True)
 
 

@@ -81,6 +81,7 @@ def differences(first: RecordFile, second: RecordFile, alike: str | None = None)
     clocks = not (counts_work(first) and counts_work(second))
 
     def found(place: str, kind: str, a: object, b: object) -> Iterator[Difference]:
+        """The difference of two values of a kind, if there is one."""
         kind = "seconds" if clocks and kind == "work" else kind
         if not _agree(kind, a, b, alike):
             yield Difference(first.name, place, _text(a), _text(b), tolerance_text(kind, alike))
@@ -199,6 +200,7 @@ def _without_clocks(claim: Claim, first: Records, second: Records) -> Claim:
     """A claim without the checks that a record decides by times: they turn when the machine is busy."""
 
     def timed(check: Check) -> bool:
+        """Whether a check is about work that one of the records took for time."""
         records = [one[check.record] for one in (first, second) if check.record in one]
         clocks = not all(counts_work(record) for record in records)
         return clocks and re.fullmatch(MEASURES["work"], check.measure) is not None

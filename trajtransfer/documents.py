@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 LISTING = "results.json"  # of a folder of results; what carries it is ours
+MEND = "mend it, or take it from the repository again"  # for what the project itself holds
 Value = bool | int | float | str
 Cell = Value | None
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -180,14 +181,14 @@ def read_yaml(path: Path, kind: type[Kind], remedy: str) -> Kind:
 
 def read_claims(root: Path) -> list[Claim]:
     """The claims of the project at `root`. Raises `DocumentError` for a file that does not hold them."""
-    path, remedy = root / "book" / "claims.yml", "mend it, or take it from the repository again"
-    content = _parsed(path, _yaml, remedy)
+    path = root / "book" / "claims.yml"
+    content = _parsed(path, _yaml, MEND)
     if not isinstance(content, list) or not content:
-        raise DocumentError(path, f"it should be a list of claims and is {_kind(content)}", remedy)
-    claims = [_validated(path, Claim, item, remedy, f"claim {number}") for number, item in enumerate(content, 1)]
+        raise DocumentError(path, f"it should be a list of claims and is {_kind(content)}", MEND)
+    claims = [_validated(path, Claim, item, MEND, f"claim {number}") for number, item in enumerate(content, 1)]
     repeated = [name for name, count in Counter(claim.id for claim in claims).items() if count > 1]
     if repeated:
-        raise DocumentError(path, f"several claims are called {', '.join(repeated)}", remedy)
+        raise DocumentError(path, f"several claims are called {', '.join(repeated)}", MEND)
     return claims
 
 
@@ -210,6 +211,7 @@ class _UniqueKeys(yaml.SafeLoader):
     """Refuses a mapping that names a key twice, of which YAML would keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping, or a ``YAMLError`` that names the repeated keys and their place."""
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         if repeated := [str(key) for key, count in Counter(map(str, keys)).items() if count > 1]:
             raise yaml.YAMLError(f"{', '.join(repeated)} is given twice{node.start_mark}")

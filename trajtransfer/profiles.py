@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from trajtransfer.documents import Profile, Run, Value, read_yaml
+from trajtransfer.documents import MEND, Profile, Run, Value, read_yaml
 from trajtransfer.networks import select_device
 from trajtransfer.progress import progress
 from trajtransfer.project import RunError
@@ -16,8 +16,6 @@ from trajtransfer.records import LIBRARIES
 from trajtransfer.results import OWN, Results, opened
 from trajtransfer.run_parameters import check, check_meaning, notebooks
 from trajtransfer.runner import run
-
-MEND = "mend it, or take it from the repository again"
 
 
 def profile_of(root: Path, name: str) -> Profile:

@@ -15,11 +15,10 @@ import papermill
 
 from trajtransfer import ensembles, experiment, networks, settings
 from trajtransfer.data_errors import MissingDataError
-from trajtransfer.documents import DocumentError, read_notebook
+from trajtransfer.documents import MEND, DocumentError, read_notebook
 from trajtransfer.project import RunError
 from trajtransfer.records import reported
 
-MEND = "mend it, or take it from the repository again"
 KINDS = {"int": int, "float": float, "str": str, "bool": bool}
 WORDS = {"true": True, "false": False}
 Values = Mapping[str, Any]

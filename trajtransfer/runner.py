@@ -59,8 +59,9 @@ def own_run(root: Path, notebook: str, given: Mapping[str, Any], output: Path) -
 def run(root: Path, chosen: Run, results: Results, profile: str, origin: str = "") -> None:
     """Execute a run and let it take its place among `results`: the notebook, its record (JSON) and tables (CSV).
 
-    All is made in a work folder: a failed or interrupted run leaves earlier results as they were. `origin` says what it
-    was made of. Raises `RunError` for an error inside the notebook, and where the folder cannot be written.
+    Its parameters are converted and checked. All is made in a work folder: a failed or interrupted run leaves earlier
+    results as they were. `origin` says what it was made of. Raises `RunError` for an error inside the notebook, and
+    where the folder cannot be written.
     """
     try:
         _run(root, chosen, results, profile, origin)
@@ -70,7 +71,7 @@ def run(root: Path, chosen: Run, results: Results, profile: str, origin: str = "
 
 def _run(root: Path, chosen: Run, results: Results, profile: str, origin: str) -> None:
     path = root / "notebooks" / f"{chosen.notebook}.ipynb"
-    values = check(path, chosen.parameters) | {"record": chosen.name}
+    values = {**chosen.parameters, "record": chosen.name}
     results.require_room(chosen.name)
     with results.work(chosen.name) as work:
         executed = work / f"{chosen.name}.ipynb"
@@ -111,6 +112,7 @@ def _shown(path: Path) -> Iterator[None]:
     done = Event()
 
     def follow() -> None:
+        """Look twice a second, and once more at the end."""
         shown = 0
         last = False
         while not last:
