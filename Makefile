@@ -18,7 +18,7 @@ book: env  ## render the published results, computing nothing
 
 publish: env  ## run a profile and make its results the published ones
 	$(BIN)/trajtransfer reproduce --profile $(PROFILE) --output book/published
-	$(BIN)/python -m trajtransfer.readme
+	$(BIN)/python -m trajtransfer.publish.readme
 
 reference: env  ## renew the executed copies that the tests compare with
 	OMP_NUM_THREADS=1 $(BIN)/trajtransfer reproduce --profile quick --output tests/reference

@@ -12,8 +12,8 @@ from scipy.optimize import linear_sum_assignment
 from benchmarks.families import FAMILIES
 from benchmarks.measure import Row, exponent, in_turn, rows
 from benchmarks.networks import mlp
-from trajtransfer.assignment import assign, prepare
-from trajtransfer.pairs import Pairs
+from trajtransfer.matching.assignment import assign, prepare
+from trajtransfer.matching.gain_cache import Pairs
 from trajtransfer.permutation import Permutation
 
 SLOW = 4096  # above this size SciPy takes minutes and runs once, and other packages are left out

@@ -11,7 +11,7 @@ import trajtransfer as tt
 from benchmarks import straightforward
 from benchmarks.measure import Row, in_turn, rows
 from benchmarks.networks import Case
-from trajtransfer.pairs import Pairs
+from trajtransfer.matching.gain_cache import Pairs
 
 
 def along(name: str, case: Case, steps: int, compared: set[int]) -> list[Row]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 import trajtransfer as tt
-from trajtransfer.data import Task, load_task, sample
-from trajtransfer.models import build
-from trajtransfer.sources import MissingDataError
-from trajtransfer.training import Recipe, train
+from trajtransfer.paper.architectures import build
+from trajtransfer.paper.datasets.sources import MissingDataError
+from trajtransfer.paper.datasets.tasks import Task, load_task, sample
+from trajtransfer.paper.training import Recipe, train
 
 
 @cache

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from benchmarks.measure import Row, in_turn, rows
 from benchmarks.networks import task
-from trajtransfer.data import Split
-from trajtransfer.models import build
-from trajtransfer.training import Recipe, train
+from trajtransfer.paper.architectures import build
+from trajtransfer.paper.datasets.tasks import Split
+from trajtransfer.paper.training import Recipe, train
 
 
 def simple(model: nn.Module, data: Split, recipe: Recipe) -> Iterator[None]:

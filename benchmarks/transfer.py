@@ -18,9 +18,9 @@ from benchmarks import straightforward
 from benchmarks.measure import Row, exponent, in_turn, rows
 from benchmarks.networks import Case, mlp
 from trajtransfer.algorithms import moved
-from trajtransfer.assignment import prepare
-from trajtransfer.models import build
-from trajtransfer.training import Recipe, train
+from trajtransfer.matching.assignment import prepare
+from trajtransfer.paper.architectures import build
+from trajtransfer.paper.training import Recipe, train
 
 PLAIN = "FGMT, straightforward"
 

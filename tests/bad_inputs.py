@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import trajtransfer as tt
-from trajtransfer import models
-from trajtransfer.data import load_task
+from trajtransfer.paper import architectures
+from trajtransfer.paper.datasets.tasks import load_task
 
 
 class BadInput(NamedTuple):
@@ -31,7 +31,7 @@ class BadInput(NamedTuple):
 NAN = math.nan
 SPEC = tt.PermutationSpec(
     {"a": 4, "b": 3},
-    {"w": ((tt.Segment("a", 4),), (tt.Segment("b", 3),)), "count": ()},
+    {"w": ((tt.AxisPart("a", 4),), (tt.AxisPart("b", 3),)), "count": ()},
     frozenset({"count"}),
 )
 
@@ -301,8 +301,8 @@ POINTS = [
     ("group of True units", specification({"a": True}), "the group of units 'a' has size True"),
     ("group without a name", specification({"": 3}), "'' is no name for a group of units"),
     ("tensor without a name", specification({"a": 3}, {"": ()}), "'' is no name for a tensor"),
-    ("blocks of none", specification({"a": 3}, {"w": ((tt.Segment("a", 3, 0),),)}), "3 entries in blocks of 0"),
-    ("half a block", specification({"a": 3}, {"w": ((tt.Segment("a", 3, 0.5),),)}), "3 entries in blocks of 0.5"),
+    ("blocks of none", specification({"a": 3}, {"w": ((tt.AxisPart("a", 3, 0),),)}), "3 entries in blocks of 0"),
+    ("half a block", specification({"a": 3}, {"w": ((tt.AxisPart("a", 3, 0.5),),)}), "3 entries in blocks of 0.5"),
     ("buffer without axes", specification({"a": 3}, {}, frozenset({"mean"})), "the buffer 'mean' has no axes"),
     ("vectors with NaN", matched(ONES, NAN * ONES), "'w' holds NaN or infinite entries on the source side of pair 1"),
     ("vectors with infinity", matched(math.inf * ONES, ONES), "entries on the target side of pair 1"),
@@ -373,7 +373,7 @@ LOSSES = [
 
 
 def built(name: str = "mlp", shape: Any = (1, 4, 4), classes: Any = 3, width: Any = 5) -> Callable[[Path], object]:
-    return lambda _: models.build(name, shape, classes, width, 0)
+    return lambda _: architectures.build(name, shape, classes, width, 0)
 
 
 NETWORKS = [
@@ -396,7 +396,7 @@ NETWORKS = [
     ("shape of two", built(shape=(28, 28)), "shape=(28, 28) is no shape of images"),
     ("shape with a 0", built(shape=(1, 0, 28)), "shape=(1, 0, 28) is no shape of images"),
     ("shape of fractions", built(shape=(1, 2.5, 28)), "is no shape of images"),
-    ("new head for no layer", lambda _: models.reset_head(nn.Sequential(nn.ReLU()), 3, 0), "has no linear layer inside"),
+    ("new head for no layer", lambda _: architectures.reset_head(nn.Sequential(nn.ReLU()), 3, 0), "has no linear layer inside"),
 ]
 
 

@@ -30,11 +30,14 @@ import test_run_parameters
 from PIL import Image
 
 from tests.folders import ROOT, contents, put
-from trajtransfer import checkpoints, cli, data, networks, results, run_parameters, runner
-from trajtransfer.documents import DocumentError
-from trajtransfer.project import RunError
-from trajtransfer.records import markdown_table
-from trajtransfer.settings import Setting, setting
+from trajtransfer.paper import checkpoints, networks
+from trajtransfer.paper.datasets import tasks
+from trajtransfer.paper.record import markdown_table
+from trajtransfer.paper.settings import Setting, setting
+from trajtransfer.paper.storage import results
+from trajtransfer.paper.storage.documents import DocumentError
+from trajtransfer.paper.storage.project import RunError
+from trajtransfer.publish import cli, run_parameters, runner
 
 REFUSALS = (RunError, ValueError, TypeError, OSError)
 WORDS = {"transfer-notes.csv": "mine", "transfer.v2.ipynb": "mine too", ".vscode-server/settings": "and this"}
@@ -115,7 +118,7 @@ def killed_trainings(folder: Path, chance: random.Random, kills: int) -> Tally:
     """A training is killed again and again, and ends with the numbers of one that was not."""
     tally = Tally("kills: training")
     chosen = _small()
-    code = "import sys; from tests import campaign; from trajtransfer import networks; print('ready', flush=True)\n"
+    code = "import sys; from tests import campaign; from trajtransfer.paper import networks; print('ready', flush=True)\n"
     code += "chosen = campaign._small()\n"
     code += "while True: networks.recorded(chosen, 1); networks.network(chosen, 2); campaign._forget()"
     environment = os.environ | {"TRAJTRANSFER_HOME": str(folder)}
@@ -139,7 +142,7 @@ def killed_profiles(folder: Path, chance: random.Random, kills: int) -> Tally:
     runs = [f"  - {{name: transfer_{n}, notebook: transfer, parameters: {given % f'{n}-{n + 1}'}}}" for n in (1, 3, 5)]
     text = "\n".join(["description: three runs", "runs:", *runs])
     (folder / "notebooks" / "profiles" / "quick.yaml").write_text(text)
-    command = [sys.executable, "-m", "trajtransfer.cli", "reproduce", "--device", "cpu"]
+    command = [sys.executable, "-m", "trajtransfer.publish.cli", "reproduce", "--device", "cpu"]
     environment = os.environ | {"TRAJTRANSFER_HOME": str(folder), "OMP_NUM_THREADS": "1"}
     output = folder / "runs" / "quick"
     for number in range(kills):
@@ -278,14 +281,14 @@ def flips_in_data(folder: Path, chance: random.Random, flips: int) -> Tally:
         path = folder / "imagenet" / ("train" if number < 32 else "val") / f"n{number % 2}" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.random.default_rng(number).integers(0, 256, (9, 9, 3), dtype=np.uint8)).save(path)
-    before = data.load_task("imagenet", folder, size=8).checksum
+    before = tasks.load_task("imagenet", folder, size=8).checksum
     (path,) = (folder / "decoded").glob("imagenet-train-8-*.npy")
     content = path.read_bytes()
     for number in range(flips):
         path.write_bytes(flipped(content, chance, 128 if number % 2 else None))
         changed = path.read_bytes()
         try:
-            found = data.load_task("imagenet", folder, size=8).checksum
+            found = tasks.load_task("imagenet", folder, size=8).checksum
             fine = found != before or path.read_bytes() == content or _same_images(changed, content)
         except REFUSALS:
             fine = True

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trajtransfer import models
-from trajtransfer._torchvision import torchvision
+from trajtransfer.paper import architectures
+from trajtransfer.paper._torchvision import torchvision
 
 
 class Case(NamedTuple):
@@ -161,11 +161,11 @@ SMALL = [
     Case("shared", Shared, (4,), {6: 1}),
 ]
 PAPER = [
-    Case("2-MLP", lambda: models.build("mlp", (1, 28, 28), 10, 64, 0), (1, 28, 28), {64: 1}),
-    Case("Conv8", lambda: models.build("conv8", (3, 32, 32), 10, 0.25, 0), (3, 32, 32), {16: 2, 32: 2, 64: 4, 128: 2}),
+    Case("2-MLP", lambda: architectures.build("mlp", (1, 28, 28), 10, 64, 0), (1, 28, 28), {64: 1}),
+    Case("Conv8", lambda: architectures.build("conv8", (3, 32, 32), 10, 0.25, 0), (3, 32, 32), {16: 2, 32: 2, 64: 4, 128: 2}),
     Case(
         "ResNet-18, 3x3 stem",
-        lambda: models.build("resnet18", (1, 32, 32), 10, 1, 0),
+        lambda: architectures.build("resnet18", (1, 32, 32), 10, 1, 0),
         (1, 32, 32),
         {64: 3, 128: 3, 256: 3, 512: 3},
     ),

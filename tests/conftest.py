@@ -16,7 +16,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from trajtransfer import book, networks
+from trajtransfer.paper import networks
+from trajtransfer.publish import build
 
 settings.register_profile("noisy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.load_profile("noisy machine")
@@ -33,7 +34,7 @@ def html(tmp_path_factory) -> Path:
     for name in listed.stdout.split():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, root / name)
-    return book.build(root, root / "book" / "published").parent
+    return build.book(root, root / "book" / "published").parent
 
 
 @pytest.fixture

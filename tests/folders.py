@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from trajtransfer import results
-from trajtransfer.documents import read_listing
+from trajtransfer.paper.storage import results
+from trajtransfer.paper.storage.documents import read_listing
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = {

@@ -6,9 +6,11 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import nn
 
-from trajtransfer import experiment, matching, models, settings, sources
-from trajtransfer.assignment import Assignment
-from trajtransfer.training import Recipe
+from trajtransfer.matching import descent
+from trajtransfer.matching.assignment import Assignment
+from trajtransfer.paper import architectures, experiment, settings
+from trajtransfer.paper.datasets import sources
+from trajtransfer.paper.training import Recipe
 
 
 def test_a_data_set_and_an_architecture_of_ones_own_are_transferred(project, monkeypatch, generator):
@@ -16,7 +18,7 @@ def test_a_data_set_and_an_architecture_of_ones_own_are_transferred(project, mon
     pool = sources.Images(images, (images[:, 0, 0, 0] > 127).long())
     monkeypatch.setitem(sources.SOURCES, "noise", lambda root, size: (pool, pool))
     monkeypatch.setitem(
-        models.ARCHITECTURES,
+        architectures.ARCHITECTURES,
         "two-layers",
         lambda shape, classes, width: nn.Sequential(
             nn.Flatten(), nn.Linear(16, int(width)), nn.Tanh(), nn.Linear(int(width), 8), nn.Tanh(), nn.Linear(8, classes)
@@ -37,6 +39,6 @@ def test_another_solver_gives_the_same_matching(project, monkeypatch):
     def slow(gain, units, *, prices=None):
         return Assignment(torch.from_numpy(linear_sum_assignment(gain.double().numpy(), maximize=True)[1]), 0.0)
 
-    monkeypatch.setattr(matching, "assign", slow)
+    monkeypatch.setattr(descent, "assign", slow)
     ((_, same),) = experiment.follow(chosen, "fgmt", (1, 2), "cpu")
     assert abs(same["agreement"] / row["agreement"] - 1) < 1e-6

@@ -21,12 +21,12 @@ def valley(x: tt.Params) -> tt.Score:
 
 
 def test_the_barrier_of_a_double_well():
-    assert tt.segment(point(-1), point(1), valley, 21).barrier == pytest.approx(1)
-    assert tt.segment(point(-1), point(1), valley, [0, 0.25, 1]).barrier == pytest.approx(0.75**2)
+    assert tt.interpolate(point(-1), point(1), valley, 21).barrier == pytest.approx(1)
+    assert tt.interpolate(point(-1), point(1), valley, [0, 0.25, 1]).barrier == pytest.approx(0.75**2)
 
 
 def test_a_convex_loss_has_no_barrier():
-    profile = tt.segment(point(-3), point(5), lambda x: tt.Score(float(x["w"][0]) ** 2, 0.0))
+    profile = tt.interpolate(point(-3), point(5), lambda x: tt.Score(float(x["w"][0]) ** 2, 0.0))
     assert profile.barrier == pytest.approx(0, abs=1e-12) and len(profile.positions) == 11
     assert [s.loss for s in (profile.scores[0], profile.scores[-1])] == [9, 25]
 
@@ -46,7 +46,7 @@ def test_a_plane_keeps_distances_and_sees_its_points():
 
 def test_bad_geometry_is_refused():
     with pytest.raises(ValueError, match="from 0 to 1"):
-        tt.segment(point(0), point(1), valley, [0.5, 1])
+        tt.interpolate(point(0), point(1), valley, [0.5, 1])
     with pytest.raises(ValueError, match="on a line"):
         tt.plane(point(0, 0), point(1, 1), point(2, 2), valley)
     with pytest.raises(ValueError, match="the same"):

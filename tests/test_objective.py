@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import trajtransfer as tt
-from trajtransfer.data import Split
 from trajtransfer.objective import gradient, memory_format
+from trajtransfer.paper.datasets.tasks import Split
 
 
 def data(generator, n=50):

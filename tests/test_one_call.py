@@ -107,7 +107,7 @@ def test_the_guard_runs_before_any_matching(generator, monkeypatch):
 
     data, model = batches(generator), networks(1)
     right = tt.permutation_spec(model, data[0][0])
-    wrong = tt.PermutationSpec(right.sizes, {**right.axes, "0.bias": ((tt.Segment(None, 64),),)}, right.buffers)
+    wrong = tt.PermutationSpec(right.sizes, {**right.axes, "0.bias": ((tt.AxisPart(None, 64),),)}, right.buffers)
     monkeypatch.setattr(sys.modules["trajtransfer.one_call"], "permutation_spec", lambda *a: wrong)
     with pytest.raises(ValueError, match="changes the output of Sequential"):
         tt.transfer(model, (model.state_dict(),) * 2, model.state_dict(), data)

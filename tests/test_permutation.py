@@ -12,9 +12,9 @@ import trajtransfer as tt
 SPEC = tt.PermutationSpec(
     {"a": 5, "b": 3},
     {
-        "w": ((tt.Segment("a", 5),), (tt.Segment(None, 4),)),
-        "v": ((tt.Segment("b", 3), tt.Segment(None, 2)), (tt.Segment("a", 10, 2), tt.Segment("a", 5))),
-        "mean": ((tt.Segment("b", 3),),),
+        "w": ((tt.AxisPart("a", 5),), (tt.AxisPart(None, 4),)),
+        "v": ((tt.AxisPart("b", 3), tt.AxisPart(None, 2)), (tt.AxisPart("a", 10, 2), tt.AxisPart("a", 5))),
+        "mean": ((tt.AxisPart("b", 3),),),
         "count": (),
     },
     frozenset({"mean", "count"}),
@@ -86,14 +86,14 @@ def test_unknown_tensors_and_wrong_shapes_are_refused():
 
 def test_units_on_two_axes_are_refused():
     with pytest.raises(ValueError, match=r"units 'a' stand on axes 0 and 1 of 'w'.*quadratic assignment"):
-        tt.PermutationSpec({"a": 3}, {"w": ((tt.Segment("a", 3),), (tt.Segment("a", 3),))})
+        tt.PermutationSpec({"a": 3}, {"w": ((tt.AxisPart("a", 3),), (tt.AxisPart("a", 3),))})
 
 
 @pytest.mark.parametrize(
     ("segment", "message"),
     [
-        (tt.Segment("a", 4), "4 entries in blocks of 1 are not the 3 units"),
-        (tt.Segment("z", 3), "'z', which"),
+        (tt.AxisPart("a", 4), "4 entries in blocks of 1 are not the 3 units"),
+        (tt.AxisPart("z", 3), "'z', which"),
     ],
 )
 def test_inconsistent_specifications_are_refused(segment, message):
@@ -102,7 +102,7 @@ def test_inconsistent_specifications_are_refused(segment, message):
 
 
 def test_permutations_of_different_specifications_do_not_compose():
-    other = tt.PermutationSpec({"a": 5}, {"w": ((tt.Segment("a", 5),),)})
+    other = tt.PermutationSpec({"a": 5}, {"w": ((tt.AxisPart("a", 5),),)})
     with pytest.raises(ValueError, match="different specifications"):
         draw(0) @ tt.Permutation.identity(other)
 
@@ -146,7 +146,7 @@ def test_what_follows_from_valid_permutations_is_not_checked_again(monkeypatch):
 
 
 def test_a_permutation_does_not_follow_what_its_maker_does_later():
-    spec = tt.PermutationSpec({"a": 3}, {"w": ((tt.Segment("a", 3),),)})
+    spec = tt.PermutationSpec({"a": 3}, {"w": ((tt.AxisPart("a", 3),),)})
     indices = torch.tensor([2, 0, 1])
     pi = tt.Permutation(spec, {"a": indices})
     indices[0] = 1

@@ -10,48 +10,54 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trajtransfer.algorithms import Step, fgmt, gmt, moved, naive, oracle, rebasin
-    from trajtransfer.landscape import plane, segment
-    from trajtransfer.matching import Matching, match
+    from trajtransfer.algorithms import METHODS, Method, Step, fgmt, gmt, moved, naive, oracle, rebasin
+    from trajtransfer.landscape import interpolate, plane
+    from trajtransfer.matching.descent import Matching, match
+    from trajtransfer.matching.gain_cache import Pairs
     from trajtransfer.objective import Score, evaluate, gradient, paired_gradients, running_statistics
     from trajtransfer.one_call import Transfer, transfer
-    from trajtransfer.pairs import Pairs
+    from trajtransfer.paper.recipe import Recipe
+    from trajtransfer.paper.training import Checkpoint, DivergedError, snapshots, train
     from trajtransfer.params import Params, buffers, parameters
-    from trajtransfer.permutation import Axis, Permutation, PermutationSpec, Segment
-    from trajtransfer.tracing import UntraceableError, check_invariance, permutation_spec
-    from trajtransfer.training import Checkpoint, DivergedError, Recipe, snapshots, train
-    from trajtransfer.trajectory import Line, cosine, uniform
+    from trajtransfer.permutation import Axis, AxisPart, Permutation, PermutationSpec
+    from trajtransfer.schedules import cosine, uniform
+    from trajtransfer.tracing.trace import UntraceableError, check_invariance, permutation_spec
+    from trajtransfer.trajectory import Line
 
 __version__ = version("trajtransfer")
 
 _NAMES = {
-    "algorithms": ("Step", "fgmt", "gmt", "moved", "naive", "oracle", "rebasin"),
-    "landscape": ("plane", "segment"),
-    "matching": ("Matching", "match"),
+    "algorithms": ("METHODS", "Method", "Step", "fgmt", "gmt", "moved", "naive", "oracle", "rebasin"),
+    "landscape": ("interpolate", "plane"),
+    "matching.descent": ("Matching", "match"),
+    "matching.gain_cache": ("Pairs",),
     "objective": ("Score", "evaluate", "gradient", "paired_gradients", "running_statistics"),
     "one_call": ("Transfer", "transfer"),
-    "pairs": ("Pairs",),
+    "paper.recipe": ("Recipe",),
+    "paper.training": ("Checkpoint", "DivergedError", "snapshots", "train"),
     "params": ("Params", "buffers", "parameters"),
-    "permutation": ("Axis", "Permutation", "PermutationSpec", "Segment"),
-    "tracing": ("UntraceableError", "check_invariance", "permutation_spec"),
-    "training": ("Checkpoint", "DivergedError", "Recipe", "snapshots", "train"),
-    "trajectory": ("Line", "cosine", "uniform"),
+    "permutation": ("Axis", "AxisPart", "Permutation", "PermutationSpec"),
+    "schedules": ("cosine", "uniform"),
+    "tracing.trace": ("UntraceableError", "check_invariance", "permutation_spec"),
+    "trajectory": ("Line",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
+    "METHODS",
     "Axis",
+    "AxisPart",
     "Checkpoint",
     "DivergedError",
     "Line",
     "Matching",
+    "Method",
     "Pairs",
     "Params",
     "Permutation",
     "PermutationSpec",
     "Recipe",
     "Score",
-    "Segment",
     "Step",
     "Transfer",
     "UntraceableError",
@@ -62,6 +68,7 @@ __all__ = [
     "fgmt",
     "gmt",
     "gradient",
+    "interpolate",
     "match",
     "moved",
     "naive",
@@ -72,7 +79,6 @@ __all__ = [
     "plane",
     "rebasin",
     "running_statistics",
-    "segment",
     "snapshots",
     "train",
     "transfer",

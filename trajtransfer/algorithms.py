@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import torch
 
-from trajtransfer.matching import Matching, match
-from trajtransfer.pairs import Pair, Pairs
+from trajtransfer.matching.descent import Matching, match
+from trajtransfer.matching.gain_cache import Pair, Pairs
 from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation, PermutationSpec
 

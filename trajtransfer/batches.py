@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from trajtransfer.data import Batch, labelled
+Batch = tuple[Tensor, Tensor]
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Labelled samples that make mini-batches of themselves, such as a split of a data set."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Consecutive mini-batches of at most `size` samples."""
+
 
 
 def require_batches(what: str, batches: Any) -> None:
@@ -63,3 +74,23 @@ def _to(batch: Any, device: torch.device, what: str, first: Batch | None) -> Bat
             "convert them to one type, that of the model"
         )
     return inputs.to(device), labels.to(device)
+
+
+def _kind(data: Any) -> str:
+    if not isinstance(data, tuple | list):
+        return f"a {type(data).__name__}"
+    parts = [type(x).__name__ for x in data]
+    return f"a {type(data).__name__} of {' and '.join(parts) if len(parts) == 2 else len(parts)}"
+
+
+def labelled(data: Any) -> Batch:
+    """Inputs and as many labels."""
+    if not isinstance(data, tuple | list) or len(data) != 2 or not all(isinstance(x, Tensor) for x in data):
+        raise TypeError(f"data must be a Split or a pair of tensors (inputs, labels), got {_kind(data)}; pass one of these")
+    inputs, labels = data
+    if not inputs.ndim or not labels.ndim or len(inputs) != len(labels) or not len(labels):
+        raise ValueError(
+            f"inputs of shape {tuple(inputs.shape)} and labels of shape {tuple(labels.shape)} are no samples "
+            "with a label each; pass as many labels as inputs, at least one"
+        )
+    return inputs, labels

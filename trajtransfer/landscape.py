@@ -12,7 +12,7 @@ Evaluate = Callable[[Params], Score]
 
 
 @dataclass(frozen=True)
-class Profile:
+class Interpolation:
     """Scores at `positions` of a segment (0: its start, 1: its end)."""
 
     positions: tuple[float, ...]
@@ -33,14 +33,14 @@ class Profile:
         return max(x - (1 - p) * first - p * last for p, x in zip(self.positions, values, strict=True))
 
 
-def segment(start: Params, end: Params, evaluate: Evaluate, positions: Sequence[float] | int = 11) -> Profile:
+def interpolate(start: Params, end: Params, evaluate: Evaluate, positions: Sequence[float] | int = 11) -> Interpolation:
     """Scores of ``(1 - p) start + p end``; `positions` are the p, rising from 0 to 1, or how many, evenly spaced."""
     if isinstance(positions, int):
         positions = [i / max(1, positions - 1) for i in range(positions)]
     if len(positions) < 2 or positions[0] != 0 or positions[-1] != 1:
         raise ValueError(f"positions must be at least two, from 0 to 1, got {list(positions)}")
     direction = end - start
-    return Profile(tuple(positions), tuple(evaluate(start + p * direction) for p in positions))
+    return Interpolation(tuple(positions), tuple(evaluate(start + p * direction) for p in positions))
 
 
 @dataclass(frozen=True)

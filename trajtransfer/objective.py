@@ -19,11 +19,11 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from trajtransfer.data import Batch, Split, labelled
+from trajtransfer.batches import Batch, Samples, labelled
 from trajtransfer.params import Params, buffers, require_point
 
 Loss = Callable[[Any, Tensor], Tensor]
-Data = Split | Batch
+Data = Samples | Batch
 FAILURES = (RuntimeError, ValueError, IndexError)  # of PyTorch for tensors that do not fit
 IGNORED = -100  # the label that PyTorch's cross-entropy does not count
 
@@ -40,7 +40,7 @@ def evaluate(
 ) -> Score:
     """Loss and accuracy of `model` at `params`, in evaluation mode, over micro-batches of a size that is fast by default.
 
-    `data` is a `Split` or a tuple (inputs (n, ...), labels (n,)). `params` may hold buffers too: after an
+    `data` is a tuple (inputs (n, ...), labels (n,)), or makes its own batches (`Samples`). `params` may hold buffers too: after an
     edit of a network with BatchNorm pass ``params | running_statistics(...)``; buffers that are not given are
     those of `model`. Raises ``ValueError`` for a point that is not one of `model`, for data on which the model
     or the loss fails, and for no data.
@@ -57,7 +57,7 @@ def evaluate(
     return Score(total / count, correct / count)
 
 
-def outputs(model: nn.Module, params: Params, data: Split) -> Tensor:
+def outputs(model: nn.Module, params: Params, data: Samples) -> Tensor:
     """The outputs (n, ...) of `model` at `params` for the images of a split, in evaluation mode."""
     require_point(model, params)
     network, weights = _share(model).eval(), _formatted(params, memory_format(model))
@@ -98,7 +98,7 @@ def _gradient(model: nn.Module, params: Params, data: Data, loss: Loss, micro_ba
     weights = _formatted(params, memory_format(network))
     names = [name for name, _ in model.named_parameters()]
     leaves = {name: _recordable(weights[name].detach()).requires_grad_() for name in names}
-    samples = len(data if isinstance(data, Split) else labelled(data)[1])
+    samples = len(data if isinstance(data, Samples) else labelled(data)[1])
     total: list[Tensor] = []
     for inputs, labels in _micro_batches(data, _fast_size(network) if micro_batch is None else micro_batch):
         outputs = _called(network, leaves, _recordable(inputs))
@@ -247,7 +247,7 @@ def _fast_size(network: nn.Module) -> int:
 def _micro_batches(data: Data, size: int) -> Iterator[Batch]:
     if not isinstance(size, Integral) or size < 1:
         raise ValueError(f"micro_batch={size!r} is not a positive whole number; leave it out for a fast one")
-    if isinstance(data, Split):
+    if isinstance(data, Samples):
         return data.batches(size)
     inputs, labels = labelled(data)
     pieces = math.ceil(len(labels) / size)  # of nearly equal size: a small rest would weigh as much as the others

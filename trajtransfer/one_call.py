@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trajtransfer.algorithms import METHODS, Gradients, Step
-from trajtransfer.batches import endless_batches, require_batches, selected
-from trajtransfer.data import Batch
+from trajtransfer.batches import Batch, endless_batches, require_batches, selected
+from trajtransfer.matching.gain_cache import CACHES, Pair
 from trajtransfer.objective import FAILURES, Loss, Score, evaluate, paired_gradients, running_statistics
-from trajtransfer.pairs import CACHES, Pair
 from trajtransfer.params import Params, first_names, state_point, trainable_device
 from trajtransfer.permutation import Permutation, PermutationSpec
-from trajtransfer.tracing import check_invariance, permutation_spec
-from trajtransfer.trajectory import SCHEDULES, Line
+from trajtransfer.schedules import SCHEDULES
+from trajtransfer.tracing.trace import check_invariance, permutation_spec
+from trajtransfer.trajectory import Line
 
 # Oracle and Git Re-Basin know the target as it would be trained, which is what a transfer spares.
 UNTRAINED = {name: method for name, method in METHODS.items() if method.knows != "end"}

@@ -19,10 +19,10 @@ from torch import Tensor
 from trajtransfer.params import Params
 
 
-class Segment(NamedTuple):
+class AxisPart(NamedTuple):
     """`size` consecutive entries of a tensor axis; `block` neighbouring entries belong to one unit.
 
-    `units` names the group of units, or is None for entries that no permutation moves. A segment holds
+    `units` names the group of units, or is None for entries that no permutation moves. A part holds
     ``size // block`` units. A block above one arises from flattening a feature map (block = height x width).
     """
 
@@ -31,7 +31,7 @@ class Segment(NamedTuple):
     block: int = 1
 
 
-Axis = tuple[Segment, ...]
+Axis = tuple[AxisPart, ...]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class PermutationSpec:
     `sizes` maps a group of units to the number of its units; `axes` maps each parameter or buffer to one
     `Axis` per tensor axis; `buffers` names the entries of `axes` that are buffers: they are moved by a
     permutation and ignored by the matching. Raises ``ValueError`` for a size that is no positive whole
-    number, a name that is empty, a buffer without axes, a segment that disagrees with the size of its
+    number, a name that is empty, a buffer without axes, a part that disagrees with the size of its
     group, or a group that stands on two axes of one tensor: matching would then be a quadratic assignment
     problem.
     """
@@ -55,12 +55,12 @@ class PermutationSpec:
         for name, axes in self.axes.items():
             seen: dict[str, int] = {}
             for number, axis in enumerate(axes):
-                for segment in axis:
-                    if segment.units is not None:
-                        self._check(name, number, segment)
-                        if seen.setdefault(segment.units, number) != number:
+                for part in axis:
+                    if part.units is not None:
+                        self._check(name, number, part)
+                        if seen.setdefault(part.units, number) != number:
                             raise ValueError(
-                                f"units {segment.units!r} stand on axes {seen[segment.units]} and {number} of {name!r}: "
+                                f"units {part.units!r} stand on axes {seen[part.units]} and {number} of {name!r}: "
                                 "matching them is a quadratic assignment, which is not supported; "
                                 "leave these units out of the specification"
                             )
@@ -79,22 +79,22 @@ class PermutationSpec:
         for name in sorted(self.buffers - self.axes.keys()):
             raise ValueError(f"the buffer {name!r} has no axes; list them, or leave the buffer out")
 
-    def _check(self, name: str, number: int, segment: Segment) -> None:
-        if not (_whole(segment.size) and _whole(segment.block)) or segment.block < 1:
+    def _check(self, name: str, number: int, part: AxisPart) -> None:
+        if not (_whole(part.size) and _whole(part.block)) or part.block < 1:
             raise ValueError(
-                f"axis {number} of {name!r} has {segment.size!r} entries in blocks of {segment.block!r}; "
+                f"axis {number} of {name!r} has {part.size!r} entries in blocks of {part.block!r}; "
                 "give whole numbers, and blocks of 1 or more",
             )
-        size = self.sizes.get(segment.units or "")
+        size = self.sizes.get(part.units or "")
         if size is None:
             raise ValueError(
-                f"axis {number} of {name!r} names units {segment.units!r}, which have no size; "
+                f"axis {number} of {name!r} names units {part.units!r}, which have no size; "
                 "add them to `sizes`, or write None for entries that do not move",
             )
-        if size * segment.block != segment.size:
+        if size * part.block != part.size:
             raise ValueError(
-                f"axis {number} of {name!r}: {segment.size} entries in blocks of {segment.block} are not the "
-                f"{size} units of {segment.units!r}"
+                f"axis {number} of {name!r}: {part.size} entries in blocks of {part.block} are not the "
+                f"{size} units of {part.units!r}"
             )
 
     @cached_property
@@ -105,7 +105,7 @@ class PermutationSpec:
                 (name, number)
                 for name, axes in self.axes.items()
                 for number, axis in enumerate(axes)
-                if any(segment.units == units for segment in axis)
+                if any(part.units == units for part in axis)
             )
             for units in self.sizes
         }
@@ -125,7 +125,7 @@ class PermutationSpec:
         for name, x in params.items():
             if name not in self.axes:
                 raise ValueError(f"the specification does not know the tensor {name!r}")
-            shape = tuple(sum(segment.size for segment in axis) for axis in self.axes[name])
+            shape = tuple(sum(part.size for part in axis) for axis in self.axes[name])
             if shape != tuple(x.shape):
                 raise ValueError(f"{name!r} has shape {tuple(x.shape)}, the specification says {shape}")
 
@@ -200,7 +200,7 @@ class Permutation:
         if name not in self.spec.axes:
             raise ValueError(f"the specification does not know the tensor {name!r}")
         axes = enumerate(self.spec.axes[name])
-        return {number: self._entries(axis) for number, axis in axes if any(segment.units is not None for segment in axis)}
+        return {number: self._entries(axis) for number, axis in axes if any(part.units is not None for part in axis)}
 
     def _entries(self, axis: Axis) -> Tensor:
         """Index of the source entry for every entry of an axis."""

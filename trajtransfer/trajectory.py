@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
-from numbers import Integral, Real
+from numbers import Real
 from typing import overload
 
 from trajtransfer.params import Params
-
-MOST_STEPS = 10_000  # a hundred times what transfers use: more is a mistake
 
 
 class Line(Sequence[Params]):
@@ -77,29 +74,3 @@ def _why_not_finite(name: str, start: Params, end: Params) -> str:
         f"the ends of the line are too far apart at {name!r}: their difference overflows "
         f"{start[name].dtype}; scale the weights down or convert both points to torch.float64"
     )
-
-
-def uniform(steps: int) -> tuple[float, ...]:
-    """``t / T`` for t = 0..T: the schedule of the published paper."""
-    _require_steps(steps)
-    return tuple(t / steps for t in range(steps + 1))
-
-
-def cosine(steps: int) -> tuple[float, ...]:
-    """Times whose increments are proportional to ``1 + cos(pi t / T)``, t = 0..T-1: the schedule of arXiv v1."""
-    _require_steps(steps)
-    increments = [1 + math.cos(math.pi * t / steps) for t in range(steps)]
-    times = [sum(increments[:t]) / sum(increments) for t in range(steps)]
-    return (*times, 1.0)
-
-
-SCHEDULES = {"uniform": uniform, "cosine": cosine}
-
-
-def _require_steps(steps: int) -> None:
-    if not isinstance(steps, Integral) or isinstance(steps, bool):
-        raise TypeError(f"steps={steps!r} is not a whole number; pass an int, for example 30")
-    if steps < 1:
-        raise ValueError(f"a trajectory needs at least one step, got steps={steps}; pass 30, for example")
-    if steps > MOST_STEPS:
-        raise ValueError(f"steps={steps} is more than {MOST_STEPS:,}; pass fewer, for example 30")

@@ -1,0 +1,162 @@
+"""The paper's networks by name, with PyTorch's default initialisation drawn from a seed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from numbers import Integral, Real
+
+import torch
+from torch import nn
+
+from trajtransfer.paper._torchvision import torchvision
+
+Shape = tuple[int, int, int]
+WIDEST = 100_000  # hidden units of an mlp: a matrix of gains then has 40 GB
+LARGEST = 512  # channels of the largest layer of both convolutional networks at width 1
+WIDEST_SCALE = 64  # times the channels of a convolutional network: gigabytes of weights
+
+
+def build(architecture: str, shape: Shape, classes: int, width: float, seed: int) -> nn.Module:
+    """An initialised network for images of `shape` (c, h, w).
+
+    ``"mlp"``: one hidden layer of `width` units. ``"conv8"``: eight 3x3 convolutions and three linear layers,
+    channels times `width` (those of the largest layer are whole), for images of side 32. ``"resnet18"``:
+    torchvision's, channels times `width`; up to side 64 with a 3x3 stem and no max-pooling. Weights of all networks
+    are uniform within ``1 / sqrt(fan_in)``, PyTorch's default (torchvision draws larger ones for its convolutions,
+    and they transfer worse).
+    Raises ``ValueError`` for an unknown name, a shape that is no image, less than two classes, and a width that is
+    not positive and finite, leaves a layer without units, or leaves a fraction of a unit.
+    """
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}")
+    _require_shape(shape)
+    _require_classes(classes)
+    _require_width(width)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ARCHITECTURES[architecture](shape, classes, width)
+
+
+def reset_head(model: nn.Module, classes: int, seed: int) -> nn.Module:
+    """Replace the last linear layer of `model` by a fresh one with `classes` outputs, drawn from `seed`."""
+    _require_classes(classes)
+    layers = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear)]
+    if not layers or not layers[-1][0]:
+        raise ValueError(f"{type(model).__name__} has no linear layer inside to replace; wrap it in nn.Sequential")
+    name, head = layers[-1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = nn.Linear(head.in_features, classes, bias=head.bias is not None)
+    parent, _, child = name.rpartition(".")
+    setattr(model.get_submodule(parent), child, fresh.to(head.weight.device))
+    return model
+
+
+def _require_shape(shape: Shape) -> None:
+    if not isinstance(shape, Sequence) or len(shape) != 3 or not all(_positive(side) for side in shape):
+        raise ValueError(f"shape={shape!r} is no shape of images; pass (channels, height, width), e.g. (1, 28, 28)")
+
+
+def _require_classes(classes: int) -> None:
+    if not _positive(classes) or classes < 2:
+        raise ValueError(f"classes={classes!r} leaves nothing to tell apart; pass a whole number, 2 or more")
+
+
+def _require_width(width: float) -> None:
+    if not isinstance(width, Real) or isinstance(width, bool):
+        raise TypeError(f"width={width!r} is not a number; pass 1, for example")
+    if not 0 < width <= WIDEST:
+        raise ValueError(f"width={width} is not within 0..{WIDEST:,}; choose a positive width that fits into memory")
+
+
+def _require_whole_channels(name: str, width: float) -> None:
+    """Two widths that round to the same numbers of channels would be two names of one network."""
+    if LARGEST * width != int(LARGEST * width):
+        whole = max(1, round(LARGEST * width)) / LARGEST
+        raise ValueError(f"{name} at width={width:g} has a fraction of a channel in its largest layer; choose {whole!r}")
+
+
+def _positive(number: object) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool) and int(number) >= 1
+
+
+def _mlp(shape: Shape, classes: int, width: float) -> nn.Module:
+    c, h, w = shape
+    if width < 1:
+        raise ValueError(f"an mlp needs at least one hidden unit, got width={width:g}; choose 1 or more")
+    if width != int(width):
+        raise ValueError(f"an mlp has a whole number of hidden units, got width={width:g}; choose {int(width)}")
+    return nn.Sequential(
+        OrderedDict(
+            flatten=nn.Flatten(),
+            hidden=nn.Linear(c * h * w, int(width)),
+            relu=nn.ReLU(),
+            head=nn.Linear(int(width), classes),
+        )
+    )
+
+
+def _conv8(shape: Shape, classes: int, width: float) -> nn.Module:
+    if shape[1:] != (32, 32):
+        raise ValueError(f"conv8 needs images of side 32, got {shape[1:]}; load the task with size=32")
+    if width > WIDEST_SCALE:
+        raise ValueError(f"conv8 at width={width:g} does not fit into memory; choose at most {WIDEST_SCALE}")
+    if int(64 * width) < 1:
+        raise ValueError(f"conv8 at width={width:g} has no channels left; choose at least {1 / 64:g}")
+    _require_whole_channels("conv8", width)
+    layers, channels = [], shape[0]
+    for out, pool in ((64, 2), (128, 2), (256, 2), (512, 4)):
+        out = int(out * width)
+        layers += [*_convolution(channels, out), *_convolution(out, out), nn.MaxPool2d(pool)]
+        channels = out
+    hidden = int(256 * width)
+    head = [
+        nn.Flatten(),
+        nn.Linear(channels, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, classes),
+    ]
+    return nn.Sequential(OrderedDict(features=nn.Sequential(*layers), classifier=nn.Sequential(*head)))
+
+
+def _convolution(channels: int, out: int) -> Iterator[nn.Module]:
+    yield nn.Conv2d(channels, out, 3, padding=1)
+    yield nn.ReLU()
+
+
+class _ResNet18(torchvision.models.ResNet):
+    """torchvision's ResNet-18 with all channels times `width`."""
+
+    def __init__(self, classes: int, width: float):
+        self.scale = width
+        super().__init__(torchvision.models.resnet.BasicBlock, [2, 2, 2, 2], num_classes=classes)
+        self.fc = nn.Linear(self.inplanes, classes)
+
+    def _make_layer(self, block: type, planes: int, *arguments: int, **options: int) -> nn.Sequential:
+        if planes == 64:  # the first stage: what enters it is scaled too
+            self.inplanes = int(64 * self.scale)
+            self.conv1 = nn.Conv2d(3, self.inplanes, 7, stride=2, padding=3, bias=False)
+            self.bn1 = nn.BatchNorm2d(self.inplanes)
+        return super()._make_layer(block, int(planes * self.scale), *arguments, **options)
+
+
+def _resnet18(shape: Shape, classes: int, width: float) -> nn.Module:
+    if int(64 * width) < 1:
+        raise ValueError(f"resnet18 at width={width:g} has no channels left; choose at least {1 / 64:g}")
+    _require_whole_channels("resnet18", width)
+    if width > WIDEST_SCALE:
+        raise ValueError(f"resnet18 at width={width:g} does not fit into memory; choose at most {WIDEST_SCALE}")
+    model = torchvision.models.resnet18(num_classes=classes) if width == 1 else _ResNet18(classes, width)
+    if shape[1] <= 64:
+        model.conv1 = nn.Conv2d(shape[0], model.conv1.out_channels, 3, padding=1, bias=False)
+        model.maxpool = nn.Identity()
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.reset_parameters()
+    return model
+
+
+ARCHITECTURES = {"mlp": _mlp, "conv8": _conv8, "resnet18": _resnet18}

@@ -1,0 +1,93 @@
+"""The table of tracing rules, and what a rule is given.
+
+A rule relates the axis labels of the inputs, weights and output of one call. Functions, methods and modules
+share one table, keyed by the name of the function or the class of the module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from trajtransfer.tracing.axis_labels import Label, freeze, unify
+
+
+class Traced(NamedTuple):
+    """A tensor seen while tracing: its shape and the label of each axis."""
+
+    shape: tuple[int, ...]
+    axes: tuple[Label, ...]
+
+
+class Call(NamedTuple):
+    """One call of `name`: `args` and `kwargs` with tensors as `Traced`, the `shape` of the result, and access to weights.
+
+    `shape` is a tuple of shapes where the result is several tensors; `module` is the called layer, if any;
+    `weight(name)` is the `Traced` of a parameter or buffer of that layer, or None if it has none.
+    """
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    shape: tuple[Any, ...]
+    module: Any
+    weight: Callable[[str], Traced | None]
+
+    @classmethod
+    def bound(cls, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *rest: Any) -> Call:
+        """A call with aliases of arguments resolved and its operands, however they were given, in front."""
+        kwargs = {ALIASES.get(key, key): value for key, value in kwargs.items()}
+        operands = [kwargs.pop(key) for key in OPERANDS[len(args) :] if key in kwargs] if len(args) < 2 else []
+        if any(isinstance(v, Traced) for key, v in kwargs.items() if key not in ("weight", "bias")):
+            raise Unsupported(f"tensors given as {', '.join(kwargs)}")
+        return cls(name, (*args, *operands), kwargs, *rest)
+
+    def option(self, position: int, name: str, default: Any = None) -> Any:
+        """An argument given by position or by name."""
+        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
+
+
+# Names that PyTorch accepts for one thing, and the names of the operands of a function in their order.
+ALIASES = {"axis": "dim", "keepdims": "keepdim", "x2": "other", "mat2": "other", "tensors": "input", "x": "input"}
+OPERANDS = ("input", "other")
+Rule = Callable[[Call], Any]
+IN_PLACE: set[str] = set()  # operations that are also understood with an underscore behind their name
+RULES: dict[str, Rule] = {}
+
+
+class Unsupported(Exception):
+    """Raised by a rule for arguments that it does not understand."""
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Register a rule under the names of functions, methods or module classes."""
+
+    def register(function: Rule) -> Rule:
+        RULES.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def checked(axes: Any, shape: Any, several: bool) -> Any:
+    """What a rule returned as `Traced`, after a check that its labels have the sizes of the result."""
+    if several:
+        return [checked(a, s, False) for a, s in zip(axes, shape, strict=True)]
+    if tuple(sum(piece.size for piece in label) for label in axes) != shape:
+        raise Unsupported(f"the result has shape {shape}")
+    return Traced(shape, axes)
+
+
+def with_weight(label: Label, weight: Traced | None) -> Label:
+    """Let the only axis of an optional weight move with `label`."""
+    return label if weight is None else unify(label, weight.axes[0])
+
+
+def unify_all(a: Sequence[Label], b: Sequence[Label]) -> None:
+    for x, y in zip(a, b, strict=True):
+        unify(x, y)
+
+
+def freeze_all(labels: Sequence[Label]) -> None:
+    for label in labels:
+        freeze(label)
