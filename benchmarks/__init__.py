@@ -1,4 +1,5 @@
-"""Speed and memory as ratios: whatever is compared runs in one process, in turn where it does not take minutes.
+"""Speed and memory as ratios: what is compared runs in one process, in turn if it takes no minutes.
 
-``python -m benchmarks`` runs everything and writes ``runs/benchmarks.json`` and ``runs/benchmarks.md``; see ``--help``.
+``python -m benchmarks`` runs everything and writes ``runs/benchmarks.json`` and
+``runs/benchmarks.md``; see ``--help``.
 """

@@ -1,4 +1,4 @@
-"""Matrices that assignment solvers find easy, hard or degenerate: one function of (n, generator) per family."""
+"""Matrices that assignment solvers find easy, hard or degenerate: functions of (n, generator)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ Generator = np.random.Generator
 
 
 def _real(rank: int) -> Callable[[int, Generator], Matrix]:
-    """Like the gains of gradients: products of few directions with rows and columns of very different length."""
+    """Like gains of gradients: few directions, and rows and columns of very different length."""
 
     def make(n: int, g: Generator) -> Matrix:
-        rows, columns = (g.standard_normal((n, rank)) * g.lognormal(0, 1, (n, 1)) for _ in range(2))
+        rows = g.standard_normal((n, rank)) * g.lognormal(0, 1, (n, 1))
+        columns = g.standard_normal((n, rank)) * g.lognormal(0, 1, (n, 1))
         return rows @ columns.T
 
     return make

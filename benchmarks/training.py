@@ -14,7 +14,8 @@ from benchmarks.measure import Row, in_turn, rows
 from benchmarks.networks import task
 from trajtransfer.paper.architectures import build
 from trajtransfer.paper.datasets.tasks import Split
-from trajtransfer.paper.training import Recipe, train
+from trajtransfer.paper.recipe import Recipe
+from trajtransfer.paper.training import train
 
 
 def simple(model: nn.Module, data: Split, recipe: Recipe) -> Iterator[None]:
@@ -32,25 +33,34 @@ def simple(model: nn.Module, data: Split, recipe: Recipe) -> Iterator[None]:
         yield
 
 
-def compare(architecture: str, width: float, images: int, size: int | None, epochs: int) -> list[Row]:
+def compare(
+    architecture: str, width: float, images: int, size: int | None = None, epochs: int = 3
+) -> list[Row]:
     """Seconds per epoch."""
-    data = task(size).train
-    data = data.subset(torch.arange(min(images, len(data))))
-    model, recipe = build(architecture, task(size).shape, 10, width, 0), Recipe(epochs=epochs + 1, lr=0.01)
-    loops = {
+    chosen = task(size)
+    data = chosen.train.subset(torch.arange(min(images, len(chosen.train))))
+    model = build(architecture, chosen.shape, 10, width, seed=0)
+    recipe = Recipe(epochs=epochs + 1, lr=0.01)
+    fast = replace(recipe, fast=True)
+    loops: dict[str, Iterator[object]] = {
         "simple loop": simple(model, data, recipe),
         "train": train(model, data, recipe, seed=0, name="benchmark"),
-        "train, fast": train(model, data, replace(recipe, fast=True), seed=0, name="benchmark"),
+        "train, fast": train(model, data, fast, seed=0, name="benchmark"),
     }
     for loop in loops.values():
         next(loop)  # the first epoch pays for memory
-    seconds = in_turn({name: lambda loop=loop: next(loop) for name, loop in loops.items()}, epochs)  # type: ignore[misc]
-    return rows("training", f"{architecture}, width {width:g}, {len(data)} images", seconds, "simple loop")
+    seconds = in_turn({name: loop.__next__ for name, loop in loops.items()}, epochs)
+    about = f"{architecture}, width {width:g}, {len(data)} images"
+    return rows("training", about, seconds, "simple loop")
 
 
 def run(smoke: bool) -> list[Row]:
     """Seconds per epoch of the paper's networks."""
     if smoke:
-        return compare("mlp", 256, 3000, None, epochs=3)
-    table = [row for width in (512, 1024, 4096) for row in compare("mlp", width, 60_000, None, epochs=3)]
-    return table + compare("conv8", 0.25, 4000, 32, epochs=3) + compare("resnet18", 1, 640, 32, epochs=3)
+        return compare("mlp", 256, 3000)
+    table = []
+    for width in (512, 1024, 4096):
+        table += compare("mlp", width, 60_000)
+    table += compare("conv8", 0.25, 4000, size=32)
+    table += compare("resnet18", 1, 640, size=32)
+    return table

@@ -1,4 +1,4 @@
-"""Shared fixtures: seeded generators, a small trained pair, a project folder of one's own."""
+"""Shared fixtures: seeded generators, the published book, a project folder of one's own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-# One thread, as the reference copies: the same sums on every machine. Before torch is imported, and for the kernels that
-# tests start.
+# One thread, as the reference copies: the same sums on every machine. Before torch is imported, and
+# for the kernels that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
@@ -19,18 +19,32 @@ from hypothesis import HealthCheck, settings
 from trajtransfer.paper import networks
 from trajtransfer.publish import build
 
-settings.register_profile("noisy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile(
+    "noisy machine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
+)
 settings.load_profile("noisy machine")
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file on one worker, for their fixtures; what takes long comes first."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def html(tmp_path_factory) -> Path:
-    """The book of the published results, built in a copy of what git tracks: no data, no cached networks."""
+    """The book of the published results, built in a copy of what git tracks, without data."""
     root = tmp_path_factory.mktemp("book")
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, root)
-    listed = subprocess.run(["git", "ls-files", "book", "notebooks"], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = ["git", "ls-files", "book", "notebooks"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     for name in listed.stdout.split():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, root / name)
@@ -53,7 +67,7 @@ def home(tmp_path_factory) -> Iterator[None]:
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
-    """An empty project: cached networks and data of the test live here."""
+    """An empty project: kept networks and tables, and data of the test live here."""
     monkeypatch.setenv("TRAJTRANSFER_HOME", str(tmp_path))
     monkeypatch.delenv("TRAJTRANSFER_DATA", raising=False)
     networks.task.cache_clear()

@@ -6,15 +6,21 @@ import json
 from pathlib import Path
 
 from trajtransfer.paper.storage import results
-from trajtransfer.paper.storage.documents import read_listing
+from trajtransfer.paper.storage.reading import read_listing
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = {
     "provenance": {
-        "commit": "c0ffee", "profile": "own", "parameters": {}, "data": {}, "device": "cpu", "versions": {}, "seconds": {},
+        "commit": "c0ffee",
+        "profile": "own",
+        "parameters": {},
+        "data": {},
+        "device": "cpu",
+        "versions": {},
+        "seconds": {},
     },
     "measures": {},
-}  # fmt: skip
+}
 
 
 def make(folder, name, number=1, tables=("curves",)):
@@ -36,11 +42,31 @@ def put(folder, name, number=1, tables=("curves",)):
 
 def contents(folder):
     """Every file below a folder with its bytes, links by what they name."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_symlink() or path.is_file()]
-    return {str(p.relative_to(folder)): str(p.readlink()) if p.is_symlink() else p.read_bytes() for p in files}
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = str(path.readlink())
+        elif path.is_file():
+            found[name] = path.read_bytes()
+    return found
 
 
 def rewrite(folder, **changes):
     """Change the listing of a folder as its writer would."""
     listing = read_listing(folder, "").model_copy(update=changes)
     (folder / "results.json").write_text(listing.signed().model_dump_json())
+
+
+def project(root, notebook="", runs=()):
+    """A project with our notebooks, or with one of them and a quick profile of these runs."""
+    (root / "_toc.yml").write_text((ROOT / "_toc.yml").read_text())
+    if not notebook:
+        (root / "notebooks").symlink_to(ROOT / "notebooks")
+        return root
+    profiles = root / "notebooks" / "profiles"
+    profiles.mkdir(parents=True)
+    name = f"{notebook}.ipynb"
+    (root / "notebooks" / name).symlink_to(ROOT / "notebooks" / name)
+    (profiles / "quick.yaml").write_text(json.dumps({"description": "short", "runs": list(runs)}))
+    return root

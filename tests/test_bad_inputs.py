@@ -1,10 +1,11 @@
-"""Every bad input of the list is refused in words that name it; none reaches PyTorch, NumPy or a result."""
+"""Every bad input is refused in words that name it; none reaches PyTorch, NumPy or a result."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from bad_inputs import CASES, BadInput
+
+from tests.bad_inputs import CASES, BadInput
 
 
 def test_the_list_names_each_input_once():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 
-from tests import campaign
+from tests.campaign.trial import trial
 
 
 def test_nothing_is_lost_and_nothing_wrong_is_taken_for_right(tmp_path):
-    tallies = campaign.campaign(tmp_path, random.Random(0), share=0.1)
+    tallies = trial(tmp_path, random.Random(0), share=0.1)
     assert [(tally.part, tally.wrong) for tally in tallies if tally.wrong] == []
     assert all(tally.tried for tally in tallies)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -20,28 +21,44 @@ def valley(x: tt.Params) -> tt.Score:
     return tt.Score((w * w - 1) ** 2, 0.0)
 
 
+def bowl(x: tt.Params) -> tt.Score:
+    return tt.Score(float(x["w"][0]) ** 2, 0.0)
+
+
 def test_the_barrier_of_a_double_well():
     assert tt.interpolate(point(-1), point(1), valley, 21).barrier == pytest.approx(1)
-    assert tt.interpolate(point(-1), point(1), valley, [0, 0.25, 1]).barrier == pytest.approx(0.75**2)
+    coarse = tt.interpolate(point(-1), point(1), valley, [0, 0.25, 1])
+    assert coarse.barrier == pytest.approx(0.75**2)
 
 
 def test_a_convex_loss_has_no_barrier():
-    profile = tt.interpolate(point(-3), point(5), lambda x: tt.Score(float(x["w"][0]) ** 2, 0.0))
-    assert profile.barrier == pytest.approx(0, abs=1e-12) and len(profile.positions) == 11
-    assert [s.loss for s in (profile.scores[0], profile.scores[-1])] == [9, 25]
+    profile = tt.interpolate(point(-3), point(5), bowl)
+    assert profile.barrier == pytest.approx(0, abs=1e-12)
+    assert len(profile.positions) == 11
+    assert profile.scores[0].loss == 9
+    assert profile.scores[-1].loss == 25
+
+
+def test_the_barrier_of_accuracy_is_a_fall():
+    def accuracy(x: tt.Params) -> tt.Score:
+        return tt.Score(0.0, 1 - valley(x).loss)
+
+    assert tt.interpolate(point(-1), point(1), accuracy, 21).accuracy_barrier == pytest.approx(1)
 
 
 def test_a_plane_keeps_distances_and_sees_its_points():
-    a, b, c = point(1, 0, 2), point(4, 0, 2), point(2, 5, 2)
-    found = tt.plane(a, b, c, lambda x: tt.Score(float((x - a).norm()), 0.0), resolution=9)
-    points = dict(zip("abc", found.points, strict=True))
-    for p, x in (("a", a), ("b", b), ("c", c)):
-        for q, y in (("a", a), ("b", b), ("c", c)):
-            assert math.dist(points[p], points[q]) == pytest.approx((x - y).norm())
+    corners = (point(1, 0, 2), point(4, 0, 2), point(2, 5, 2))
+
+    def distance(x: tt.Params) -> tt.Score:
+        return tt.Score(float((x - corners[0]).norm()), 0.0)
+
+    found = tt.plane(*corners, distance, resolution=9)
+    for (p, x), (q, y) in product(zip(found.points, corners, strict=True), repeat=2):
+        assert math.dist(p, q) == pytest.approx((x - y).norm())
     for i, v in enumerate(found.v):
         for j, u in enumerate(found.u):
             assert found.scores[i][j].loss == pytest.approx(math.hypot(u, v))
-    assert found.u[0] < 0 < points["b"][0] < found.u[-1]
+    assert found.u[0] < 0 < found.points[1][0] < found.u[-1]
 
 
 def test_bad_geometry_is_refused():

@@ -16,12 +16,15 @@ SEEDS = st.integers(0, 2**31)
 
 def point(seed: int) -> tt.Params:
     g = torch.Generator().manual_seed(seed)
-    return tt.Params({"w": torch.randn(3, 2, generator=g).double(), "b": torch.randn(4, generator=g).double()})
+    w = torch.randn(3, 2, generator=g).double()
+    b = torch.randn(4, generator=g).double()
+    return tt.Params({"w": w, "b": b})
 
 
 @given(SEEDS, SEEDS, SCALARS, SCALARS)
 def test_vector_space(i, j, s, t):
-    x, y = point(i), point(j)
+    x = point(i)
+    y = point(j)
     assert ((x + y) - (y + x)).norm() == 0
     assert ((x - y) + y - x).norm() <= 1e-12
     assert ((s + t) * x - (s * x + t * x)).norm() <= 1e-10
@@ -31,10 +34,12 @@ def test_vector_space(i, j, s, t):
 
 @given(SEEDS, SEEDS, SCALARS)
 def test_inner_product(i, j, s):
-    x, y = point(i), point(j)
+    x = point(i)
+    y = point(j)
     assert x @ y == pytest.approx(y @ x)
     assert (s * x) @ y == pytest.approx(s * (x @ y), abs=1e-9)
-    assert x @ x == pytest.approx(x.norm() ** 2) and x @ x > 0
+    assert x @ x == pytest.approx(x.norm() ** 2)
+    assert x @ x > 0
     assert abs(x @ y) <= x.norm() * y.norm() * (1 + 1e-12)
 
 
@@ -45,9 +50,10 @@ def test_the_inner_product_is_summed_in_float64():
 
 
 def test_nothing_is_changed_in_place():
-    x, y = point(0), point(1)
+    x = point(0)
+    y = point(1)
     before = {name: v.clone() for name, v in x.items()}
-    _ = x + y, x - y, 2 * x, x | y
+    _ = (x + y, x - y, 2 * x, x | y)
     assert all(torch.equal(x[name], v) for name, v in before.items())
 
 
@@ -55,7 +61,8 @@ def test_parameters_of_a_model_are_copies_without_buffers():
     model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
     theta = tt.parameters(model)
     assert set(theta) == {"0.weight", "0.bias", "1.weight", "1.bias"}
-    assert set(tt.buffers(model)) == {"1.running_mean", "1.running_var", "1.num_batches_tracked"}
+    statistics = {"1.running_mean", "1.running_var", "1.num_batches_tracked"}
+    assert set(tt.buffers(model)) == statistics
     with torch.no_grad():
         model[0].weight.zero_()
     assert theta["0.weight"].abs().sum() > 0

@@ -1,6 +1,7 @@
 """Transfer learning trajectories of neural networks between initialisations (Chijiwa, ICLR 2024).
 
-Names are loaded when they are first asked for, so that a command that refuses its arguments does not wait for PyTorch.
+Names are loaded when they are first asked for, so that a command that refuses its arguments does
+not wait for PyTorch.
 """
 
 from __future__ import annotations
@@ -10,35 +11,65 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trajtransfer.algorithms import METHODS, Method, Step, fgmt, gmt, moved, naive, oracle, rebasin
+    from trajtransfer.algorithms import (
+        METHODS,
+        Method,
+        Step,
+        fgmt,
+        gmt,
+        moved,
+        naive,
+        oracle,
+        rebasin,
+    )
     from trajtransfer.landscape import interpolate, plane
     from trajtransfer.matching.descent import Matching, match
-    from trajtransfer.matching.gain_cache import Pairs
-    from trajtransfer.objective import Score, evaluate, gradient, paired_gradients, running_statistics
+    from trajtransfer.matching.pairs import Pairs
+    from trajtransfer.objective import (
+        Score,
+        evaluate,
+        gradient,
+        paired_gradients,
+        running_statistics,
+    )
     from trajtransfer.one_call import Transfer, transfer
     from trajtransfer.paper.recipe import Recipe
     from trajtransfer.paper.training import Checkpoint, DivergedError, snapshots, train
     from trajtransfer.params import Params, buffers, parameters
-    from trajtransfer.permutation import Axis, AxisPart, Permutation, PermutationSpec
+    from trajtransfer.permutation import Permutation
     from trajtransfer.schedules import cosine, uniform
-    from trajtransfer.tracing.trace import UntraceableError, check_invariance, permutation_spec
+    from trajtransfer.specification import Axis, AxisPart, PermutationSpec
+    from trajtransfer.tracing.invariance import check_invariance
+    from trajtransfer.tracing.trace import UntraceableError, permutation_spec
     from trajtransfer.trajectory import Line
 
 __version__ = version("trajtransfer")
 
 _NAMES = {
-    "algorithms": ("METHODS", "Method", "Step", "fgmt", "gmt", "moved", "naive", "oracle", "rebasin"),
+    "algorithms": (
+        "METHODS",
+        "Method",
+        "Step",
+        "fgmt",
+        "gmt",
+        "moved",
+        "naive",
+        "oracle",
+        "rebasin",
+    ),
     "landscape": ("interpolate", "plane"),
     "matching.descent": ("Matching", "match"),
-    "matching.gain_cache": ("Pairs",),
+    "matching.pairs": ("Pairs",),
     "objective": ("Score", "evaluate", "gradient", "paired_gradients", "running_statistics"),
     "one_call": ("Transfer", "transfer"),
     "paper.recipe": ("Recipe",),
     "paper.training": ("Checkpoint", "DivergedError", "snapshots", "train"),
     "params": ("Params", "buffers", "parameters"),
-    "permutation": ("Axis", "AxisPart", "Permutation", "PermutationSpec"),
+    "permutation": ("Permutation",),
     "schedules": ("cosine", "uniform"),
-    "tracing.trace": ("UntraceableError", "check_invariance", "permutation_spec"),
+    "specification": ("Axis", "AxisPart", "PermutationSpec"),
+    "tracing.invariance": ("check_invariance",),
+    "tracing.trace": ("UntraceableError", "permutation_spec"),
     "trajectory": ("Line",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}

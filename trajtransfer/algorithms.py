@@ -1,8 +1,8 @@
-"""Naive, Oracle, Git Re-Basin, GMT and FGMT: move a target initialisation along a permuted source trajectory.
+"""Naive, Oracle, Git Re-Basin, GMT and FGMT: move a target along a permuted source trajectory.
 
 All yield `Step` t = 1..T with the point ``target + pi_t(source[t] - source[0])`` (section 3.1) and
-differ in where the permutation comes from. Nothing here knows networks or data: gradients come from a
-function ``gradients(target_point, source_point)`` that returns both on the same mini-batch.
+differ in where the permutation comes from. Nothing here knows networks or data: gradients come from
+a function ``gradients(target_point, source_point)`` that returns both on the same mini-batch.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ from typing import NamedTuple
 import torch
 
 from trajtransfer.matching.descent import Matching, match
-from trajtransfer.matching.gain_cache import Pair, Pairs
+from trajtransfer.matching.gains import VectorPair
+from trajtransfer.matching.pairs import Pairs
 from trajtransfer.params import Params
-from trajtransfer.permutation import Permutation, PermutationSpec
+from trajtransfer.permutation import Permutation
+from trajtransfer.specification import PermutationSpec
 
 Trajectory = Sequence[Params]
-Gradients = Callable[[Params, Params], Pair]
+Gradients = Callable[[Params, Params], VectorPair]
 
 
 class Step(NamedTuple):
     """One step of a transferred trajectory.
 
-    `matching` is the solved sub-problem (None for Naive); `gradient_pairs` counts the pairs computed so far.
+    `matching` is the solved sub-problem (None for Naive); `gradient_pairs` counts the pairs
+    computed so far.
     """
 
     t: int
@@ -35,15 +38,13 @@ class Step(NamedTuple):
 
 
 def moved(source: Trajectory, target: Params, t: int, pi: Permutation) -> Params:
-    """``target + pi(source[t] - source[0])``: the transferred point at step t under `pi` (:eq:`transferred-trajectory`)."""
+    """``target + pi(source[t] - source[0])``, the transferred point (:eq:`transferred-trajectory`).
+
+    Raises ``ValueError`` for a step `t` that the source does not have.
+    """
     if not 0 <= t < len(source):
         raise ValueError(f"the source has no step {t}; its steps are 0..{len(source) - 1}")
     return target + pi(source[t] - source[0])
-
-
-def _require_steps(source: Trajectory) -> None:
-    if not isinstance(source, Sequence) or len(source) < 2:
-        raise ValueError("the source trajectory needs two points at least; pass a Line or a list of Params")
 
 
 def naive(source: Trajectory, target: Params, spec: PermutationSpec) -> Iterator[Step]:
@@ -62,9 +63,11 @@ def oracle(
     *,
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
-    """Baseline that knows the answer: weight matching of ``source[T] - source[0]`` to ``end - target``.
+    """Baseline that knows the answer: weight matching of ``source[T] - source[0]`` to ``end -
+    target``.
 
-    `end` is the target really trained from `target`; `generator` draws the order of the groups of units.
+    `end` is the target really trained from `target`; `generator` draws the order of the groups of
+    units.
     """
     _require_steps(source)
     matching = match([(end - target, source[-1] - source[0])], spec, generator=generator)
@@ -79,9 +82,11 @@ def rebasin(
     *,
     generator: torch.Generator | None = None,
 ) -> Iterator[Step]:
-    """Baseline: Git Re-Basin of the end points, weight matching of ``source[T]`` to `end` (equation 2).
+    """Baseline: Git Re-Basin, weight matching of the end points ``source[T]`` and `end` (equation
+    2).
 
-    It knows the trained target, as Oracle does, and aligns where both arrived instead of how they moved.
+    It knows the trained target, as Oracle does, and aligns where both arrived instead of how they
+    moved.
     """
     _require_steps(source)
     matching = match([(end, source[-1])], spec, generator=generator)
@@ -90,8 +95,9 @@ def rebasin(
 
 def _along(source: Trajectory, target: Params, matching: Matching) -> Iterator[Step]:
     """All steps under the one permutation of a matching."""
+    pi = matching.permutation
     for t in range(1, len(source)):
-        yield Step(t, moved(source, target, t, matching.permutation), matching.permutation, matching)
+        yield Step(t, moved(source, target, t, pi), pi, matching)
 
 
 def gmt(
@@ -104,19 +110,22 @@ def gmt(
     cache: str = "device",
     max_sweeps: int = 100,
 ) -> Iterator[Step]:
-    """Gradient Matching along Trajectory (Algorithm 1, :eq:`gradient_matching-problem`): T(T+1)/2 gradient pairs.
+    """Gradient Matching along Trajectory (Algorithm 1, :eq:`gradient_matching-problem`).
 
-    Step s computes all s pairs again, on fresh mini-batches, at points moved by the permutation of step s - 1.
-    `cache` says where gradients wait to be matched, see `Pairs`; `max_sweeps` is that of `match`.
+    Step s computes all s pairs of gradients again, on fresh mini-batches, at points moved by the
+    permutation of step s - 1: T(T+1)/2 pairs in all. `cache` says where gradients wait to be
+    matched, see `Pairs`; `max_sweeps` is that of `match`.
     """
     _require_steps(source)
-    pi, count = Permutation.identity(spec), 0
+    pi = Permutation.identity(spec)
+    count = 0
     for s in range(1, len(source)):
         pairs = Pairs(spec, cache=cache)
         for t in range(1, s + 1):
             pairs.append(gradients(moved(source, target, t - 1, pi), source[t - 1]))
-        matching, count = match(pairs, spec, generator=generator, max_sweeps=max_sweeps), count + s
+        matching = match(pairs, spec, generator=generator, max_sweeps=max_sweeps)
         pi = matching.permutation
+        count += s
         yield Step(s, moved(source, target, s, pi), pi, matching, count)
 
 
@@ -130,12 +139,14 @@ def fgmt(
     cache: str = "device",
     max_sweeps: int = 100,
 ) -> Iterator[Step]:
-    """Fast Gradient Matching along Trajectory (Algorithm 2, :eq:`gradient_matching-problem`): T gradient pairs.
+    """Fast Gradient Matching along Trajectory (Algorithm 2, :eq:`gradient_matching-problem`).
 
-    Earlier pairs are kept; `cache` says where, see `Pairs`; `max_sweeps` is that of `match`.
+    Earlier pairs of gradients are kept: T pairs in all. `cache` says where, see `Pairs`;
+    `max_sweeps` is that of `match`.
     """
     _require_steps(source)
-    pi, pairs = Permutation.identity(spec), Pairs(spec, cache=cache)
+    pi = Permutation.identity(spec)
+    pairs = Pairs(spec, cache=cache)
     for t in range(1, len(source)):
         pairs.append(gradients(moved(source, target, t - 1, pi), source[t - 1]))
         matching = match(pairs, spec, generator=generator, max_sweeps=max_sweeps)
@@ -143,11 +154,19 @@ def fgmt(
         yield Step(t, moved(source, target, t, pi), pi, matching, t)
 
 
+def _require_steps(source: Trajectory) -> None:
+    if not isinstance(source, Sequence) or len(source) < 2:
+        raise ValueError(
+            "the source trajectory needs two points at least; pass a Line or a list of Params"
+        )
+
+
 class Method(NamedTuple):
     """A way to move a target along a source trajectory.
 
-    ``steps(source, target, spec)`` yields its `Step`, with a fourth argument for what else it `knows`: ``"nothing"``, the
-    ``"end"`` of the target really trained, or ``"gradients"`` of both. `label` is its name in figures.
+    ``steps(source, target, spec)`` yields its `Step`, with a fourth argument for what else it
+    `knows`: ``"nothing"``, the ``"end"`` of the target really trained, or ``"gradients"`` of both.
+    `label` is its name in figures.
     """
 
     label: str
@@ -155,7 +174,11 @@ class Method(NamedTuple):
     steps: Callable[..., Iterator[Step]]
 
 
-#: The methods by name; one that is entered here can be asked for by all notebooks.
+#: The methods by name; nothing else lists them. To add one, write a function of the shape of those
+#: above, which yields a `Step` for each t = 1..T, and enter it here under its name with what it
+#: `knows`. One that knows the ``"end"`` takes `generator` too; one that knows the ``"gradients"``
+#: takes `generator`, `cache` and `max_sweeps`. All notebooks can then ask for it by name, and
+#: `transfer` can, unless it knows the ``"end"``.
 METHODS = {
     "naive": Method("Naive", "nothing", naive),
     "oracle": Method("Oracle", "end", oracle),

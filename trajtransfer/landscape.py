@@ -20,32 +20,42 @@ class Interpolation:
 
     @property
     def barrier(self) -> float:
-        """How far the loss rises above the straight line between its values at both ends; at least 0."""
+        """How far the loss rises above the straight line between both ends; at least 0."""
         return self._rise([score.loss for score in self.scores])
 
     @property
     def accuracy_barrier(self) -> float:
-        """How far the accuracy falls below the straight line between its values at both ends; at least 0."""
+        """How far the accuracy falls below the straight line between both ends; at least 0."""
         return self._rise([-score.accuracy for score in self.scores])
 
     def _rise(self, values: Sequence[float]) -> float:
-        first, last = values[0], values[-1]
-        return max(x - (1 - p) * first - p * last for p, x in zip(self.positions, values, strict=True))
+        first = values[0]
+        last = values[-1]
+        at = zip(self.positions, values, strict=True)
+        return max(value - (1 - p) * first - p * last for p, value in at)
 
 
-def interpolate(start: Params, end: Params, evaluate: Evaluate, positions: Sequence[float] | int = 11) -> Interpolation:
-    """Scores of ``(1 - p) start + p end``; `positions` are the p, rising from 0 to 1, or how many, evenly spaced."""
+def interpolate(
+    start: Params, end: Params, evaluate: Evaluate, positions: Sequence[float] | int = 11
+) -> Interpolation:
+    """Scores of ``(1 - p) start + p end``.
+
+    `positions` are the p, rising from 0 to 1, or how many, evenly spaced; others raise
+    ``ValueError``.
+    """
     if isinstance(positions, int):
         positions = [i / max(1, positions - 1) for i in range(positions)]
     if len(positions) < 2 or positions[0] != 0 or positions[-1] != 1:
         raise ValueError(f"positions must be at least two, from 0 to 1, got {list(positions)}")
     direction = end - start
-    return Interpolation(tuple(positions), tuple(evaluate(start + p * direction) for p in positions))
+    scores = tuple(evaluate(start + p * direction) for p in positions)
+    return Interpolation(tuple(positions), scores)
 
 
 @dataclass(frozen=True)
 class Plane:
-    """Scores over a plane: ``scores[i][j]`` at ``(u[j], v[i])``, in units of distance in weight space.
+    """Scores over a plane: ``scores[i][j]`` at ``(u[j], v[i])``, in units of distance in weight
+    space.
 
     `points` are the coordinates of the three points that span the plane.
     """
@@ -56,11 +66,19 @@ class Plane:
     points: tuple[tuple[float, float], ...]
 
 
-def plane(a: Params, b: Params, c: Params, evaluate: Evaluate, *, resolution: int = 11, margin: float = 0.2) -> Plane:
+def plane(
+    a: Params,
+    b: Params,
+    c: Params,
+    evaluate: Evaluate,
+    *,
+    resolution: int = 11,
+    margin: float = 0.2,
+) -> Plane:
     """Scores over the plane through three points, with `a` at the origin and `b` on the u axis.
 
-    The grid of ``resolution ** 2`` points covers the triangle and `margin` of its extent around it. Raises
-    ``ValueError`` when the three points lie on a line.
+    The grid of ``resolution ** 2`` points covers the triangle and `margin` of its extent around it.
+    Raises ``ValueError`` when the three points lie on a line.
     """
     along = b - a
     width = along.norm()
@@ -80,5 +98,8 @@ def plane(a: Params, b: Params, c: Params, evaluate: Evaluate, *, resolution: in
 
 
 def _grid(low: float, high: float, margin: float, count: int) -> tuple[float, ...]:
-    low, high = low - margin * (high - low), high + margin * (high - low)
-    return tuple(low + (high - low) * i / (count - 1) for i in range(count))
+    """Evenly spaced numbers over an interval and a share `margin` of it on both sides."""
+    extent = high - low
+    first = low - margin * extent
+    last = high + margin * extent
+    return tuple(first + (last - first) * i / (count - 1) for i in range(count))

@@ -1,31 +1,26 @@
 """Loss, accuracy and gradients of a model at any point of weight space, and its running statistics.
 
-A model is only ever read: weights are passed through ``torch.func.functional_call``, and its modes are set on
-a copy that shares its tensors.
+A model is only ever read: weights are passed through ``torch.func.functional_call``, and its modes
+are set on a copy that shares its tensors.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
-from numbers import Integral
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd
 
-from trajtransfer.batches import Batch, Samples, labelled
-from trajtransfer.params import Params, buffers, require_point
-
-Loss = Callable[[Any, Tensor], Tensor]
-Data = Samples | Batch
-FAILURES = (RuntimeError, ValueError, IndexError)  # of PyTorch for tensors that do not fit
-IGNORED = -100  # the label that PyTorch's cross-entropy does not count
+from trajtransfer.batches import Samples, labelled
+from trajtransfer.forward import Loss, loss_value, outputs_at
+from trajtransfer.micro_batches import Data, fast_size, forward_size, micro_batches
+from trajtransfer.params import Params, buffers
+from trajtransfer.states import require_point
 
 
 class Score(NamedTuple):
@@ -36,23 +31,32 @@ class Score(NamedTuple):
 
 
 def evaluate(
-    model: nn.Module, params: Params, data: Data, *, loss: Loss = F.cross_entropy, micro_batch: int | None = None
+    model: nn.Module,
+    params: Params,
+    data: Data,
+    *,
+    loss: Loss = F.cross_entropy,
+    micro_batch: int | None = None,
 ) -> Score:
-    """Loss and accuracy of `model` at `params`, in evaluation mode, over micro-batches of a size that is fast by default.
+    """Loss and accuracy of `model` at `params`, in evaluation mode.
 
-    `data` is a tuple (inputs (n, ...), labels (n,)), or makes its own batches (`Samples`). `params` may hold buffers too: after an
-    edit of a network with BatchNorm pass ``params | running_statistics(...)``; buffers that are not given are
-    those of `model`. Raises ``ValueError`` for a point that is not one of `model`, for data on which the model
-    or the loss fails, and for no data.
+    `data` is a tuple (inputs (n, ...), labels (n,)), or makes its own batches (`Samples`); they are
+    taken `micro_batch` at a time, by default as many as is fast. `params` may hold buffers too:
+    after an edit of a network with BatchNorm pass ``params | running_statistics(...)``; buffers
+    that are not given are those of `model`. Raises ``ValueError`` for a point that is not one of
+    `model`, for data on which the model or the loss fails, and for no data.
     """
     require_point(model, params)
-    network, weights = _share(model).eval(), _formatted(params, memory_format(model))
-    total, correct, count = 0.0, 0.0, 0
+    network = _share(model).eval()
+    weights = _formatted(params, memory_format(model))
+    total = 0.0
+    correct = 0.0
+    count = 0
     with torch.no_grad():
-        for inputs, labels in _micro_batches(data, _forward_size(network) if micro_batch is None else micro_batch):
-            outputs = _called(network, weights, inputs)
-            total += float(_loss_value(loss, outputs, labels)) * len(labels)
-            correct += _correct(outputs, labels)
+        for inputs, labels in micro_batches(data, micro_batch, forward_size(network)):
+            found = outputs_at(network, weights, inputs)
+            total += float(loss_value(loss, found, labels)) * len(labels)
+            correct += _correct(found, labels)
             count += len(labels)
     return Score(total / count, correct / count)
 
@@ -60,49 +64,62 @@ def evaluate(
 def outputs(model: nn.Module, params: Params, data: Samples) -> Tensor:
     """The outputs (n, ...) of `model` at `params` for the images of a split, in evaluation mode."""
     require_point(model, params)
-    network, weights = _share(model).eval(), _formatted(params, memory_format(model))
+    network = _share(model).eval()
+    weights = _formatted(params, memory_format(model))
+    found = []
     with torch.no_grad():
-        batches = data.batches(_forward_size(network))
-        return torch.cat([_called(network, weights, inputs) for inputs, _ in batches])
+        for inputs, _ in data.batches(forward_size(network)):
+            found.append(outputs_at(network, weights, inputs))
+    return torch.cat(found)
 
 
-def _correct(outputs: Tensor, labels: Tensor) -> float:
-    """How many of a batch are classified correctly; NaN unless outputs are (n, classes) and labels (n,) indices."""
-    if outputs.ndim != 2 or labels.ndim != 1 or labels.is_floating_point():
+def _correct(found: Tensor, labels: Tensor) -> float:
+    """How many of a batch are classified correctly.
+
+    NaN unless outputs are (n, classes) and labels (n,) indices.
+    """
+    if found.ndim != 2 or labels.ndim != 1 or labels.is_floating_point():
         return math.nan
-    return float((outputs.argmax(1) == labels).sum())
+    return float((found.argmax(1) == labels).sum())
 
 
 def gradient(
-    model: nn.Module, params: Params, data: Data, *, loss: Loss = F.cross_entropy, micro_batch: int | None = None
+    model: nn.Module,
+    params: Params,
+    data: Data,
+    *,
+    loss: Loss = F.cross_entropy,
+    micro_batch: int | None = None,
 ) -> Params:
     """The gradient of the mean loss over `data` at `params`.
 
-    Computed over micro-batches of at most `micro_batch` samples and summed, so `data` may be larger than memory allows
-    at once; the default is what is fast, 64 for convolutions without BatchNorm on a CPU, else 256. Dropout is off;
-    BatchNorm normalises each micro-batch by its own statistics, and the running statistics of `model` are
-    neither used nor changed. Works under ``torch.no_grad()`` and ``torch.inference_mode()``, too. Raises
-    ``ValueError`` as `evaluate`, and for a loss that does not depend on the parameters.
+    Computed over micro-batches of at most `micro_batch` samples and summed, so `data` may be larger
+    than memory allows at once; the default is what is fast, 64 for convolutions without BatchNorm
+    on a CPU, else
+    256. Dropout is off; BatchNorm normalises each micro-batch by its own statistics, and the
+         running statistics of `model` are neither used nor changed. Works under ``torch.no_grad()``
+         and ``torch.inference_mode()``, too. Raises ``ValueError`` as `evaluate`, and for a loss
+         that does not depend on the parameters.
     """
     require_point(model, params)
     with torch.inference_mode(False), torch.enable_grad():
         return _gradient(model, params, data, loss, micro_batch)
 
 
-def _gradient(model: nn.Module, params: Params, data: Data, loss: Loss, micro_batch: int | None) -> Params:
-    network = _share(model).eval()
-    for module in network.modules():
-        if isinstance(module, _BatchNorm):
-            module.train()
-            module.track_running_stats = False
-    weights = _formatted(params, memory_format(network))
-    names = [name for name, _ in model.named_parameters()]
-    leaves = {name: _recordable(weights[name].detach()).requires_grad_() for name in names}
-    samples = len(data if isinstance(data, Samples) else labelled(data)[1])
+def _gradient(
+    model: nn.Module, params: Params, data: Data, loss: Loss, micro_batch: int | None
+) -> Params:
+    network = _with_batch_statistics(model)
+    weights = _formatted(params, memory_format(model))
+    leaves = {}
+    for name, _ in model.named_parameters():
+        leaves[name] = _recordable(weights[name].detach()).requires_grad_()
+    samples = len(data) if isinstance(data, Samples) else len(labelled(data)[1])
     total: list[Tensor] = []
-    for inputs, labels in _micro_batches(data, _fast_size(network) if micro_batch is None else micro_batch):
-        outputs = _called(network, leaves, _recordable(inputs))
-        value = _loss_value(loss, outputs, _recordable(labels)) * (len(labels) / samples)
+    for inputs, labels in micro_batches(data, micro_batch, fast_size(network)):
+        found = outputs_at(network, leaves, _recordable(inputs))
+        share = len(labels) / samples
+        value = loss_value(loss, found, _recordable(labels)) * share
         if not value.requires_grad:
             raise ValueError(
                 "the loss does not depend on the parameters, so it has no gradient; "
@@ -114,97 +131,70 @@ def _gradient(model: nn.Module, params: Params, data: Data, loss: Loss, micro_ba
 
 
 def paired_gradients(
-    model: nn.Module, batches: Iterator[Data], *, loss: Loss = F.cross_entropy, micro_batch: int | None = None
+    model: nn.Module,
+    batches: Iterator[Data],
+    *,
+    loss: Loss = F.cross_entropy,
+    micro_batch: int | None = None,
 ) -> Callable[[Params, Params], tuple[Params, Params]]:
-    """A function ``(target point, source point) -> (target gradient, source gradient)`` for `transfer`.
+    """A function ``(target point, source point) -> (target gradient, source gradient)`` for
+    `transfer`.
 
-    Each call draws the next mini-batch from `batches` and computes both gradients on it (Algorithms 1 and 2).
+    Each call draws the next mini-batch from `batches` and computes both gradients on it (Algorithms
+    1 and 2).
     """
 
     def gradients(target: Params, source: Params) -> tuple[Params, Params]:
         """Both gradients on the next mini-batch."""
         batch = next(batches, None)
         if batch is None:
-            raise ValueError("the mini-batches ran out; pass an iterator that does not end, e.g. itertools.cycle")
-        at_target, at_source = (gradient(model, x, batch, loss=loss, micro_batch=micro_batch) for x in (target, source))
+            raise ValueError(
+                "the mini-batches ran out; pass an iterator that does not end, e.g. itertools.cycle"
+            )
+        at_target = gradient(model, target, batch, loss=loss, micro_batch=micro_batch)
+        at_source = gradient(model, source, batch, loss=loss, micro_batch=micro_batch)
         return at_target, at_source
 
     return gradients
 
 
-def running_statistics(model: nn.Module, params: Params, data: Data, *, micro_batch: int = 256) -> Params:
+def running_statistics(
+    model: nn.Module, params: Params, data: Data, *, micro_batch: int = 256
+) -> Params:
     """All buffers of `model`, with BatchNorm statistics estimated anew at `params` (as in REPAIR).
 
-    Means and variances are cumulative averages over the micro-batches of `data`. `model`, with its own
-    statistics and momentum, is left as it was.
+    Means and variances are cumulative averages over the micro-batches of `data`. `model`, with its
+    own statistics and momentum, is left as it was.
     """
-    network = copy.deepcopy(model).eval()
     require_point(model, params)
+    network = copy.deepcopy(model).eval()
     weights = {name: params[name] for name, _ in model.named_parameters()}
-    norms = [m for m in network.modules() if isinstance(m, _BatchNorm)]
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     for norm in norms:
         norm.train()
         norm.reset_running_stats()
         norm.momentum = None  # PyTorch's way to ask for a cumulative average
     if norms:
         with torch.no_grad():
-            for inputs, _ in _micro_batches(data, micro_batch):
-                _called(network, weights, inputs)
+            for inputs, _ in micro_batches(data, micro_batch, micro_batch):
+                outputs_at(network, weights, inputs)
     return buffers(network)
 
 
-def _called(network: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor) -> Any:
-    """The outputs of a network, or an error that says what it was given; out of memory stays what it is."""
-    try:
-        return functional_call(network, dict(weights), (inputs,))
-    except FAILURES as error:
-        if type(error) not in FAILURES:
-            raise
-        types = sorted({str(x.dtype) for x in weights.values() if x.is_floating_point()})
-        raise ValueError(
-            f"{type(network).__name__} with weights of {', '.join(types)} fails on inputs of shape "
-            f"{tuple(inputs.shape)} and {inputs.dtype}: {error}. Pass inputs of the shape and type that the "
-            "model takes, or convert the model, e.g. model.double()"
-        ) from error
+def _share(model: nn.Module) -> nn.Module:
+    """A copy of the modules that shares all tensors with `model`."""
+    shared = {id(x): x for x in (*model.parameters(), *model.buffers())}
+    return copy.deepcopy(model, shared)
 
 
-def _loss_value(loss: Loss, outputs: Any, labels: Tensor) -> Tensor:
-    """The loss of a micro-batch: one number, or an error that says what the loss was given."""
-    if not callable(loss):
-        raise TypeError(f"loss is a {type(loss).__name__}; pass a function (outputs, labels) -> mean loss")
-    if loss is F.cross_entropy and isinstance(outputs, Tensor):
-        _require_classes(outputs, labels)
-    try:
-        value = loss(outputs, labels)
-    except FAILURES as error:
-        if type(error) not in FAILURES:
-            raise
-        raise ValueError(
-            f"the loss fails on outputs {_described(outputs)} and labels {_described(labels)}: {error}. "
-            "Pass labels that fit it, or another loss"
-        ) from error
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        raise ValueError(f"the loss returned {_described(value)}; return the mean over the batch, a tensor of one number")
-    return value
-
-
-def _require_classes(outputs: Tensor, labels: Tensor) -> None:
-    """Raise unless labels are probabilities or indices of classes; on a GPU cross-entropy would end the process."""
-    if labels.is_floating_point() and labels.shape == outputs.shape:
-        return
-    if labels.dtype not in (torch.int64, torch.uint8):
-        raise ValueError(f"cross-entropy takes labels of int64, got {labels.dtype}; convert them, labels.long()")
-    classes = outputs.shape[1] if outputs.ndim > 1 else len(outputs)
-    wrong = labels[(labels != IGNORED) & ((labels < 0) | (labels >= classes))]
-    if len(wrong):
-        raise ValueError(
-            f"label {int(wrong[0])} is none of the {classes} classes of the model; "
-            f"number classes from 0, and mark what is not to count with {IGNORED}"
-        )
-
-
-def _described(value: Any) -> str:
-    return f"{tuple(value.shape)} of {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+def _with_batch_statistics(model: nn.Module) -> nn.Module:
+    """A copy in evaluation mode, but BatchNorm normalises by the batch and keeps no statistics."""
+    network = _share(model).eval()
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.train()
+            module.track_running_stats = False
+    return network
 
 
 def _recordable(x: Tensor) -> Tensor:
@@ -212,43 +202,23 @@ def _recordable(x: Tensor) -> Tensor:
     return x.clone() if x.is_inference() else x
 
 
-def _share(model: nn.Module) -> nn.Module:
-    """A copy of the modules that shares all tensors with `model`."""
-    return copy.deepcopy(model, {id(x): x for x in (*model.parameters(), *model.buffers())})
-
-
 def memory_format(model: nn.Module) -> torch.memory_format:
-    """Channels last, which convolutions like best, unless a 1x1 convolution has fewer than eight input channels.
+    """Channels last, which convolutions like best, unless a 1x1 one has fewer than eight input
+    channels.
 
-    In that format oneDNN's gradient of such weights was seen, on AVX2, to write out of bounds: crashes, or threads that wait.
+    In that format oneDNN's gradient of such weights was seen, on AVX2, to write out of bounds:
+    crashes, or threads that wait.
     """
-    pointwise = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1)]
-    return torch.contiguous_format if any(layer.in_channels < 8 for layer in pointwise) else torch.channels_last
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.in_channels < 8:
+            return torch.contiguous_format
+    return torch.channels_last
 
 
 def _formatted(params: Params, layout: torch.memory_format) -> dict[str, Tensor]:
     """Weights of convolutions in a memory format; the rest as it is."""
-    return {n: x.contiguous(memory_format=layout) if x.ndim == 4 else x for n, x in params.items()}
-
-
-def _forward_size(network: nn.Module) -> int:
-    """Samples of a forward pass: feature maps of convolutions should fit into the cache of a processor."""
-    on_cpu = next(network.parameters()).device.type == "cpu"
-    return 250 if on_cpu and any(isinstance(layer, _ConvNd) for layer in network.modules()) else 1000
-
-
-def _fast_size(network: nn.Module) -> int:
-    """Feature maps of more samples do not fit into the cache of a processor. Where BatchNorm is, the size decides the result."""
-    on_cpu, layers = next(network.parameters()).device.type == "cpu", list(network.modules())
-    batch_norm, convolution = (any(isinstance(layer, kind) for layer in layers) for kind in (_BatchNorm, _ConvNd))
-    return 64 if on_cpu and convolution and not batch_norm else 256
-
-
-def _micro_batches(data: Data, size: int) -> Iterator[Batch]:
-    if not isinstance(size, Integral) or size < 1:
-        raise ValueError(f"micro_batch={size!r} is not a positive whole number; leave it out for a fast one")
-    if isinstance(data, Samples):
-        return data.batches(size)
-    inputs, labels = labelled(data)
-    pieces = math.ceil(len(labels) / size)  # of nearly equal size: a small rest would weigh as much as the others
-    return zip(inputs.tensor_split(pieces), labels.tensor_split(pieces), strict=True)
+    formatted = dict(params)
+    for name, x in params.items():
+        if x.ndim == 4:
+            formatted[name] = x.contiguous(memory_format=layout)
+    return formatted

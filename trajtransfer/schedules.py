@@ -15,10 +15,11 @@ def uniform(steps: int) -> tuple[float, ...]:
 
 
 def cosine(steps: int) -> tuple[float, ...]:
-    """Times whose increments are proportional to ``1 + cos(pi t / T)``, t = 0..T-1: the schedule of arXiv v1."""
+    """Times that grow by shares of ``1 + cos(pi t / T)``, t = 0..T-1: the schedule of arXiv v1."""
     _require_steps(steps)
     increments = [1 + math.cos(math.pi * t / steps) for t in range(steps)]
-    times = [sum(increments[:t]) / sum(increments) for t in range(steps)]
+    whole = sum(increments)
+    times = [sum(increments[:t]) / whole for t in range(steps)]
     return (*times, 1.0)
 
 
@@ -29,6 +30,8 @@ def _require_steps(steps: int) -> None:
     if not isinstance(steps, Integral) or isinstance(steps, bool):
         raise TypeError(f"steps={steps!r} is not a whole number; pass an int, for example 30")
     if steps < 1:
-        raise ValueError(f"a trajectory needs at least one step, got steps={steps}; pass 30, for example")
+        raise ValueError(
+            f"a trajectory needs at least one step, got steps={steps}; pass 30, for example"
+        )
     if steps > MOST_STEPS:
         raise ValueError(f"steps={steps} is more than {MOST_STEPS:,}; pass fewer, for example 30")

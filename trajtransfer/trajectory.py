@@ -1,4 +1,4 @@
-"""Learning trajectories: sequences of points of weight space, from an initialisation to a trained network."""
+"""Learning trajectories: points of weight space, from an initialisation to a trained network."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from trajtransfer.params import Params
 
 
 class Line(Sequence[Params]):
-    """The linear trajectory ``(1 - times[t]) * start + times[t] * end``, t = 0..T, made on demand (section 3.4).
+    """The linear trajectory ``(1 - times[t]) * start + times[t] * end``, t = 0..T (section 3.4).
 
-    `times` runs from 0 to 1 without decreasing, as from `uniform` or `cosine`. Only the two ends are stored.
-    A plain list of `Params` is a trajectory too. Raises ``ValueError`` for other times, and for ends that
-    are not finite, have different tensors or types, or lie too far apart for their type.
+    `times` runs from 0 to 1 without decreasing, as from `uniform` or `cosine`. Only the two ends
+    are stored; points are made on demand. A plain list of `Params` is a trajectory too. Raises
+    ``ValueError`` for other times, and for ends that are not finite, have different tensors or
+    types, or lie too far apart for their type.
     """
 
     def __init__(self, start: Params, end: Params, times: Sequence[float]):
@@ -36,28 +37,35 @@ class Line(Sequence[Params]):
         if isinstance(t, slice):
             return [self[i] for i in range(*t.indices(len(self)))]
         time = self.times[t]
-        if time in (0.0, 1.0):  # the ends themselves, free of rounding
-            return self.end if time else self.start
+        if time == 0.0:  # the ends themselves, free of rounding
+            return self.start
+        if time == 1.0:
+            return self.end
         return self.start + time * self._direction
 
 
 def _require_rising(times: Sequence[float]) -> None:
-    """Raise unless these are numbers from 0 to 1; every comparison with NaN is false, so it does not pass."""
+    """Raise unless these are numbers that rise from 0 to 1; NaN is in no order with others."""
     if not hasattr(times, "__len__") or not all(isinstance(time, Real) for time in times):
-        raise TypeError(f"times must be a list of numbers, got {times!r}; pass uniform(steps), for example")
+        raise TypeError(
+            f"times must be a list of numbers, got {times!r}; pass uniform(steps), for example"
+        )
     ends = len(times) >= 2 and times[0] == 0 and times[-1] == 1
-    if not (ends and all(a <= b for a, b in pairwise(times))):
-        raise ValueError(f"times must rise from 0 to 1, got {list(times)}; pass uniform(steps), for example")
+    if not ends or not all(a <= b for a, b in pairwise(times)):
+        raise ValueError(
+            f"times must rise from 0 to 1, got {list(times)}; pass uniform(steps), for example"
+        )
 
 
 def _difference(start: Params, end: Params) -> Params:
     """``end - start`` of two finite points of one type."""
     for name in start.keys() & end.keys():
-        types = start[name].dtype, end[name].dtype
-        if types[0] != types[1] or not types[0].is_floating_point:
+        first = start[name].dtype
+        last = end[name].dtype
+        if first != last or not first.is_floating_point:
             raise ValueError(
-                f"{name!r} is of {types[0]} at the start of the line and of {types[1]} at its end; "
-                "convert both to one floating-point type, e.g. point.to(torch.float32)",
+                f"{name!r} is of {first} at the start of the line and of {last} at its end; "
+                "convert both to one floating-point type, e.g. point.to(torch.float32)"
             )
     direction = end - start
     for name, x in direction.items():
@@ -69,7 +77,10 @@ def _difference(start: Params, end: Params) -> Params:
 def _why_not_finite(name: str, start: Params, end: Params) -> str:
     for what, point in (("start", start), ("end", end)):
         if not point[name].isfinite().all():
-            return f"{name!r} holds NaN or infinite entries at the {what} of the line; check that the source run did not diverge"
+            return (
+                f"{name!r} holds NaN or infinite entries at the {what} of the line; "
+                "check that the source run did not diverge"
+            )
     return (
         f"the ends of the line are too far apart at {name!r}: their difference overflows "
         f"{start[name].dtype}; scale the weights down or convert both points to torch.float64"

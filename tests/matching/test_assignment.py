@@ -15,7 +15,8 @@ from benchmarks.families import FAMILIES
 from trajtransfer.matching import auction
 from trajtransfer.matching.assignment import LARGE, assign
 
-GIVEN_UP = ("equal entries", "scaled rows", "coveted columns")  # where nothing is to do, or an auction would take too long
+# Where nothing is to do, or an auction would take too long.
+GIVEN_UP = ("equal entries", "scaled rows", "coveted columns")
 
 
 def value(gain, columns) -> float:
@@ -28,58 +29,88 @@ def optimum(gain) -> float:
     return value(gain, linear_sum_assignment(gain, maximize=True)[1])
 
 
+def mean(gain) -> float:
+    """Of the sums of all permutations."""
+    return gain.sum(dtype=np.float64) / len(gain)
+
+
+def drawn(family: str, n: int, seed: int):
+    return FAMILIES[family](n, np.random.default_rng(seed)).astype(np.float32)
+
+
 def solve(gain, tolerance=0.0, prices=None):
     return auction.solve(gain, gain.min(axis=1) == gain.max(axis=1), tolerance, prices)
 
 
-@given(st.integers(1, 6), st.integers(0, 2**31), st.sampled_from([1e-20, 1.0, 1e20]), st.booleans())
+@given(
+    st.integers(1, 6),
+    st.integers(0, 2**31),
+    st.sampled_from([1e-20, 1.0, 1e20]),
+    st.booleans(),
+)
 def test_brute_force(n, seed, scale, integers):
     gain = torch.randn(n, n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    gain = (gain.round() if integers else gain) * scale
+    if integers:
+        gain = gain.round()
+    gain = gain * scale
     solution = assign(gain, "units")
-    assert sorted(solution.columns.tolist()) == list(range(n))
     best = max(sum(gain[i, j] for i, j in enumerate(p)) for p in permutations(range(n)))
-    assert gain[range(n), solution.columns].sum() == pytest.approx(float(best), rel=1e-12, abs=1e-12 * scale)
+    expected = pytest.approx(float(best), rel=1e-12, abs=1e-12 * scale)
+    assert value(gain.numpy(), solution.columns) == expected
     assert solution.gap == 0.0
-    if not (gain == gain[:, :1]).all() and (auctioned := solve(gain.numpy())):
-        assert value(gain.numpy(), auctioned[0]) == pytest.approx(float(best), rel=1e-12, abs=1e-12 * scale)
+    if (gain == gain[:, :1]).all():
+        return
+    auctioned = solve(gain.numpy())
+    if auctioned is not None:
+        assert value(gain.numpy(), auctioned.columns) == expected
 
 
 @settings(max_examples=3000)
 @given(
-    st.sampled_from(sorted(FAMILIES)), st.integers(2, 40), st.integers(0, 2**31), st.sampled_from(["f4", "f8"]),
-    st.sampled_from([0.0, 1e-3, 0.1]), st.sampled_from([None, 1e-3, 1.0, 1e6]),
-)  # fmt: skip
-def test_the_auction_is_exact_or_as_good_as_it_certifies_on_small_problems(family, n, seed, kind, tolerance, start):
+    st.sampled_from(sorted(FAMILIES)),
+    st.integers(2, 40),
+    st.integers(0, 2**31),
+    st.sampled_from(["f4", "f8"]),
+    st.sampled_from([0.0, 1e-3, 0.1]),
+    st.sampled_from([None, 1e-3, 1.0, 1e6]),
+)
+def test_the_auction_is_exact_or_as_good_as_it_certifies_on_small_problems(
+    family, n, seed, kind, tolerance, start
+):
     g = np.random.default_rng(seed)
     gain = FAMILIES[family](n, g).astype(kind)
     scale = np.abs(gain.astype(float)).max() or 1.0
     prices = None if start is None else start * scale * g.standard_normal(n)
-    solution = None if (gain == gain[:, :1]).all() else solve(gain, tolerance, prices)
-    if solution is not None:  # else the caller has an answer: any, or SciPy's
-        columns, gap, _ = solution
-        lost, best = optimum(gain) - value(gain, columns), optimum(gain) - gain.sum(dtype=np.float64) / n
-        assert gap <= tolerance
-        assert lost <= gap * best + 1e-14 * n * scale
+    if (gain == gain[:, :1]).all():
+        return
+    solution = solve(gain, tolerance, prices)
+    if solution is None:  # the caller asks SciPy
+        return
+    lost = optimum(gain) - value(gain, solution.columns)
+    most = optimum(gain) - mean(gain)
+    assert solution.gap <= tolerance
+    assert lost <= solution.gap * most + 1e-14 * n * scale
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("n", [LARGE, 577])
 def test_large_problems_have_the_value_of_scipy(family, n):
-    gain = FAMILIES[family](n, np.random.default_rng(n)).astype(np.float32)
+    gain = drawn(family, n, seed=n)
     solution = assign(torch.from_numpy(gain), "units")
     assert solution.gap == 0.0
     assert solution.prices is not None or family in GIVEN_UP
     assert value(gain, solution.columns) == pytest.approx(optimum(gain), rel=1e-13)
 
 
-@pytest.mark.parametrize("family", ["Gaussian", "rank 3", "dead rows and columns", "repeated rows", "shifted columns"])
+@pytest.mark.parametrize(
+    "family", ["Gaussian", "rank 3", "dead rows and columns", "repeated rows", "shifted columns"]
+)
 @pytest.mark.parametrize("tolerance", [1e-1, 1e-2, 1e-4])
 def test_a_certified_gap_is_true(family, tolerance):
-    gain = FAMILIES[family](400, np.random.default_rng(1)).astype(np.float32)
+    gain = drawn(family, 400, seed=1)
     columns, gap, _ = assign(torch.from_numpy(gain), "units", tolerance=tolerance)
-    best, mean = optimum(gain), gain.sum(dtype=np.float64) / len(gain)
-    assert (best - value(gain, columns)) / (best - mean) <= gap <= tolerance
+    best = optimum(gain)
+    assert (best - value(gain, columns)) / (best - mean(gain)) <= gap <= tolerance
 
 
 def test_a_tolerance_is_used():
@@ -100,14 +131,18 @@ def test_prices_of_a_similar_problem_are_a_start_and_stay_as_they_were(family):
     assert np.array_equal(first.prices, kept)
     again = assign(torch.from_numpy(gain), "units", prices=first.prices)
     assert value(gain, again.columns) == pytest.approx(optimum(gain), rel=1e-13)
-    assert not np.array_equal(again.prices, first.prices)  # it went on from them, and did not begin anew
+    # It went on from them, and did not begin anew.
+    assert not np.array_equal(again.prices, first.prices)
 
 
 def test_the_assignment_ignores_constants_added_to_rows_and_columns():
     g = np.random.default_rng(3)
-    gain, rows, columns = g.standard_normal((300, 300)), g.standard_normal((300, 1)), g.standard_normal(300)
-    plain, shifted = (assign(torch.from_numpy(a), "units").columns for a in (gain, gain + 10 * rows + 10 * columns))
-    assert torch.equal(plain, shifted)
+    gain = g.standard_normal((300, 300))
+    rows = g.standard_normal((300, 1))
+    columns = g.standard_normal(300)
+    plain = assign(torch.from_numpy(gain), "units")
+    shifted = assign(torch.from_numpy(gain + 10 * rows + 10 * columns), "units")
+    assert torch.equal(plain.columns, shifted.columns)
 
 
 @pytest.mark.parametrize("n", [3, 300])
@@ -128,14 +163,18 @@ def test_values_that_are_not_finite_are_refused_by_name(bad, n):
 def test_useless_prices_do_no_harm():
     g = np.random.default_rng(4)
     gain = g.standard_normal((300, 300)).astype(np.float32)
-    for prices in (
+    useless = (
         100 * g.standard_normal(300),
         1e12 * g.standard_normal(300),
         np.full(300, np.nan),
         g.standard_normal(300).astype("f4"),
+    )
+    for prices in useless:
+        solution = assign(torch.from_numpy(gain), "u", prices=prices)
+        assert value(gain, solution.columns) == pytest.approx(optimum(gain), rel=1e-13)
+    with pytest.raises(
+        ValueError, match=r"the prices of units 'u' have shape \(200,\), expected \(3"
     ):
-        assert value(gain, assign(torch.from_numpy(gain), "u", prices=prices).columns) == pytest.approx(optimum(gain), rel=1e-13)
-    with pytest.raises(ValueError, match=r"the prices of units 'u' have shape \(200,\), expected \(300,\)"):
         assign(torch.from_numpy(gain), "u", prices=np.zeros(200))
 
 
@@ -145,7 +184,9 @@ def test_whole_numbers_are_not_rounded():
 
 
 def test_only_square_matrices_are_assigned():
-    with pytest.raises(ValueError, match=r"units 'u' have shape \(2, 3\), expected a square matrix"):
+    with pytest.raises(
+        ValueError, match=r"units 'u' have shape \(2, 3\), expected a square matrix"
+    ):
         assign(torch.zeros(2, 3), "u")
 
 

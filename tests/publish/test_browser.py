@@ -1,6 +1,7 @@
-"""The published book in a real browser: Debian's chromium, driven by playwright over a local server and from disk.
+"""The published book in a real browser, over a local server and from disk.
 
-Skipped, with the reason in pytest's summary, where no browser is installed.
+The browser is Debian's chromium, driven by playwright. Skipped, with the reason in pytest's
+summary, where none is installed.
 """
 
 from __future__ import annotations
@@ -17,12 +18,20 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path: apt install chromium to check the book in it")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+WITHOUT = "no chromium on the path: apt install chromium to check the book in it"
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT)
 SERIOUS = {"serious", "critical"}
-UNSEEN = """(() => { const at = document.activeElement, style = getComputedStyle(at);
-  return at !== document.body && style.outlineStyle === "none" && style.boxShadow === "none"; })()"""  # focus that nobody can see
-PHONE, DESK = {"width": 375, "height": 800}, {"width": 1300, "height": 900}
+# Whether the focus is where nobody can see it.
+UNSEEN = """(() => {
+  const at = document.activeElement, style = getComputedStyle(at);
+  const plain = style.outlineStyle === "none" && style.boxShadow === "none";
+  return at !== document.body && plain;
+})()"""
+BARE_IMAGES = "[...document.images].filter(i => !i.alt || !i.naturalWidth).map(i => i.src)"
+PHONE = {"width": 375, "height": 800}
+DESK = {"width": 1300, "height": 900}
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +62,34 @@ class Reader:
 
     def __init__(self, browser: Browser, theme: str = "light", size: dict[str, int] = DESK):
         self.context = browser.new_context(viewport=size, color_scheme=theme)
-        self.page, self.complaints, self.origin = self.context.new_page(), [], ""
-        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.origin = ""
+        self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda r: self._is_own(r.url) or self.complaints.append(f"remote: {r.url}"))
-        self.page.on("response", lambda r: r.status < 400 or self.complaints.append(f"{r.status}: {r.url}"))
+        self.page.on("request", self._watch)
+        self.page.on("response", self._check)
 
-    def _is_own(self, url: str) -> bool:
-        return url.startswith((self.origin, "data:", "blob:"))
+    def _hear(self, message) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def _watch(self, request) -> None:
+        if not request.url.startswith((self.origin, "data:", "blob:")):
+            self.complaints.append(f"remote: {request.url}")
+
+    def _check(self, response) -> None:
+        if response.status >= 400:
+            self.complaints.append(f"{response.status}: {response.url}")
 
     def open(self, where: str) -> tuple[Page, list[str]]:
         """A page after loading, with its console errors, failures and requests to anywhere else."""
         self.complaints.clear()
         self.origin = where[: where.index("/", 8)] if where.startswith("http") else "file:"
         self.page.goto(where, wait_until="load")
-        self.page.wait_for_function("!document.querySelector('.math') || document.querySelector('mjx-container')")
+        self.page.wait_for_function(
+            "!document.querySelector('.math') || document.querySelector('mjx-container')"
+        )
         return self.page, self.complaints
 
 
@@ -92,8 +114,19 @@ def names(html: Path) -> list[str]:
 
 def violations(page: Page, *rules: str) -> list[tuple[str, str]]:
     """Serious violations that axe-core finds, of all rules or of some."""
-    found = Axe().run(page, options={"runOnly": list(rules)} if rules else None).response["violations"]
+    options = {"runOnly": list(rules)} if rules else None
+    found = Axe().run(page, options=options).response["violations"]
     return [(v["id"], v["nodes"][0]["html"][:120]) for v in found if v["impact"] in SERIOUS]
+
+
+def untypeset(page: Page) -> list[str]:
+    """What is wrong with the formulas of a page."""
+    formulas = page.locator(".math").count()
+    typeset = page.locator(".math mjx-container").count()
+    broken = page.locator("mjx-merror, [data-mjx-error]").count()
+    if formulas == typeset and not broken:
+        return []
+    return [f"{typeset} of {formulas} formulas are typeset, {broken} are broken"]
 
 
 def test_every_page_is_clean_typeset_described_and_accessible(browser, address, html):
@@ -101,29 +134,32 @@ def test_every_page_is_clean_typeset_described_and_accessible(browser, address, 
     with reader(browser) as window:
         for name in names(html):
             page, complaints = window.open(f"{address}/{name}")
-            formulas, set_, broken = (
-                page.locator(what).count() for what in (".math", ".math mjx-container", "mjx-merror, [data-mjx-error]")
-            )
-            images = page.evaluate("[...document.images].filter(i => !i.alt || !i.naturalWidth).map(i => i.src)")
-            bad = [*complaints, *violations(page), *images, *([(formulas, set_, broken)] if formulas != set_ or broken else [])]
-            troubles |= {name: bad} if bad else {}
+            bad = [*complaints, *violations(page), *page.evaluate(BARE_IMAGES), *untypeset(page)]
+            if bad:
+                troubles[name] = bad
     assert not troubles
 
 
 def test_pages_fit_a_phone(browser, address, html):
+    wide = {}
     with reader(browser, size=PHONE) as window:
-        widths = {
-            name: window.open(f"{address}/{name}")[0].evaluate("document.documentElement.scrollWidth") for name in names(html)
-        }
-    assert not {name: width for name, width in widths.items() if width > PHONE["width"]}
+        for name in names(html):
+            page, _ = window.open(f"{address}/{name}")
+            width = page.evaluate("document.documentElement.scrollWidth")
+            if width > PHONE["width"]:
+                wide[name] = width
+    assert not wide
 
 
-@pytest.mark.parametrize("name", ["introduction", "claims", "api", "algorithms", "published/transfer"])
+@pytest.mark.parametrize(
+    "name", ["introduction", "claims", "api", "algorithms", "published/transfer"]
+)
 def test_pages_can_be_read_in_the_dark(browser, address, name):
     """One page of every kind: prose, tables, the reference, boxes with code, a chapter."""
     with reader(browser, theme="dark") as window:
         page, _ = window.open(f"{address}/book/{name}.html")
-        assert page.evaluate("document.documentElement.dataset.theme") == "dark" and not violations(page, "color-contrast")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert not violations(page, "color-contrast")
 
 
 def test_search_finds_a_term(browser, address):
@@ -143,7 +179,8 @@ def test_the_theme_can_be_switched(browser, address):
 
 def test_the_keyboard_reaches_the_navigation_and_what_scrolls(browser, address):
     with opened(browser, f"{address}/book/published/cost.html") as (page, _):
-        reached, unseen = set(), []
+        reached = set()
+        unseen = []
         for _ in range(100):
             page.keyboard.press("Tab")
             reached.add(page.evaluate("document.activeElement.closest('nav, table, pre')?.tagName"))
@@ -161,9 +198,13 @@ def test_a_newcomer_reaches_the_command_for_figure_5_in_two_clicks(browser, addr
         assert command.is_visible() and "-p setting=" in command.inner_text()
 
 
+def of_a_preloaded_font(words: str) -> bool:
+    """A browser loads none from disk, and says so; the page asks for it again and gets it."""
+    return not words.startswith("remote:") and ("fa-" in words or "ERR_FAILED" in words)
+
+
 def test_the_book_opens_from_disk(browser, html):
     with opened(browser, (html / "book/introduction.html").as_uri()) as (page, complaints):
-        # a browser loads no preloaded font from disk, and says so; the page asks for it again and gets it
-        assert not [c for c in complaints if c.startswith("remote:") or ("fa-" not in c and "ERR_FAILED" not in c)]
+        assert not [words for words in complaints if not of_a_preloaded_font(words)]
         assert page.locator(".math mjx-container").count() >= 3
         assert page.evaluate("[...document.images].every(i => i.naturalWidth > 0)")

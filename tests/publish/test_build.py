@@ -1,4 +1,4 @@
-"""The book: it builds from the published results without a network, and its pages keep the promises of the first one."""
+"""The book builds from the published results without a network, and its pages keep its promises."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ import yaml
 from conftest import ROOT
 
 from trajtransfer.paper.storage import results
+from trajtransfer.paper.storage.project import RunError
+from trajtransfer.paper.storage.reading import read_contents, read_paper_items
 from trajtransfer.publish import build
-from trajtransfer.publish.runner import RunError
+from trajtransfer.publish.profiles import profile_of
 
 PUBLISHED = ROOT / "book" / "published"
+PROFILES = sorted(path.stem for path in (ROOT / "notebooks" / "profiles").glob("*.yaml"))
+LOADING = ("script", "img", "iframe", "source")  # what loads what it names
 
 
 def pages(html: Path) -> list[Path]:
@@ -24,94 +28,150 @@ def pages(html: Path) -> list[Path]:
 
 
 class Tags(HTMLParser):
+    """The tags of a page with their attributes."""
+
     def __init__(self, page: Path):
         super().__init__()
         self.found: list[tuple[str, dict[str, str]]] = []
         self.feed(page.read_text())
 
     def handle_starttag(self, tag, attrs):
-        self.found.append((tag, {k: v or "" for k, v in attrs}))
+        self.found.append((tag, {name: value or "" for name, value in attrs}))
+
+    def of(self, *kinds: str) -> list[dict[str, str]]:
+        return [attributes for tag, attributes in self.found if tag in kinds]
+
+
+def links(page: Path) -> list[str]:
+    return [attributes.get("href", "") for attributes in Tags(page).of("a")]
+
+
+def names_of(profile: str) -> list[str]:
+    return profile_of(ROOT, profile).names
 
 
 def test_every_entry_of_the_table_of_contents_has_a_page(html):
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    files = [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
-    assert all((html / f"{file}.html").exists() for file in files) and (html / "index.html").exists()
+    files = read_contents(ROOT).files
+    assert all((html / f"{file}.html").exists() for file in files)
+    assert (html / "index.html").exists()
+    runs = [f"book/published/{run}" for run in results.read(PUBLISHED)[1]]
+    assert sorted(runs) == sorted(file for file in files if "published" in file)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_runs_of_a_profile_stand_in_the_parts_that_they_name(profile):
+    runs = profile_of(ROOT, profile).runs
+    contents = build.arranged(read_contents(ROOT), runs)
+    found = {
+        chapter.file.removeprefix(build.RESULTS): part.caption
+        for part in contents.parts
+        for chapter in part.chapters
+        if chapter.file.startswith(build.RESULTS)
+    }
+    assert found == {run.name: run.part for run in runs}
+    before = [file for file in read_contents(ROOT).files if "published" not in file]
+    assert [file for file in contents.files if "published" not in file] == before
+
+
+def test_the_published_pages_stand_where_their_profile_says():
+    listing, records = results.read(PUBLISHED)
+    known = {run.name: run for run in profile_of(ROOT, listing.profile).runs}
+    contents = read_contents(ROOT)
+    assert build.arranged(contents, [known[name] for name in records]) == contents
+
+
+def test_a_part_without_pages_is_left_out():
+    contents = build.arranged(read_contents(ROOT), [])
+    assert "The symmetry" not in contents.captions  # it has no prose of its own
+    assert "The algorithm" in contents.captions
+
+
+def test_every_item_of_the_paper_has_a_figure_in_the_published_results():
+    items = read_paper_items(ROOT)
     runs = list(results.read(PUBLISHED)[1])
-    assert sorted(f"book/published/{run}" for run in runs) == sorted(f for f in files if "published" in f)
+    assert len(items) == 17 and "not in this profile" not in build.where(items, runs)
+    known = {name for profile in PROFILES for name in names_of(profile)}
+    figures = [figure for item in items for figure in item.figures]
+    assert {figure.partition("-")[0] for figure in figures} <= known
 
 
-def test_runs_of_another_profile_find_their_parts():
-    runs = [e["name"] for e in yaml.safe_load((ROOT / "notebooks" / "profiles" / "paper.yaml").read_text())["runs"]]
-    toc = build._toc(ROOT, runs)
-    parts = {part["caption"]: [c["file"].rpartition("/")[2] for c in part["chapters"]] for part in toc["parts"]}
-    assert sorted(run for names in parts.values() for run in names if run in runs) == sorted(runs)
-    assert "transfer_pretrained_cars" in parts["The experiments"] and "ensembles_cars" in parts["Beyond"]
-    assert "trajectories_cub" in parts["The algorithm"] and "assumption_p_resnet18" in parts["The assumption"]
+def test_items_of_the_paper_that_a_profile_lacks_say_so():
+    item = read_paper_items(ROOT)[0]
+    there = build.where([item], ["permutation_symmetry"])
+    assert "| {numref}`permutation_symmetry-diagram`, " in there and "coordinate" not in there
+    assert "| not in this profile |" in build.where([item], ["theorem"])
 
 
-def test_every_item_of_the_paper_has_a_figure_in_the_published_results(html):
-    items = yaml.safe_load((ROOT / "book" / "where.yml").read_text())
-    runs = list(results.read(PUBLISHED)[1])
-    assert len(items) == 17 and "not in this profile" not in build._where(items, runs)
-    known = {e["name"] for p in (ROOT / "notebooks" / "profiles").glob("*.yaml") for e in yaml.safe_load(p.read_text())["runs"]}
-    assert {label.partition("-")[0] for item in items for label in item["figures"]} <= known
+def test_every_item_of_the_paper_stands_on_the_first_page(html):
     text = (html / "book" / "introduction.html").read_text()
-    assert all(item["paper"].partition(",")[0] in text for item in items)
+    assert all(item.paper.partition(",")[0] in text for item in read_paper_items(ROOT))
+
+
+def test_the_page_of_parameters_shows_lists_as_they_are_given():
+    text = build._parameters(ROOT)
+    assert "| `lengths` | list | `[2, 5, 10]` | lengths T of the trajectory |" in text
+    assert '| `groups` | list | `["1-2, 1-3, 1-4"]` |' in text
+    assert "| `pair` | str | `'1-2'` |" in text
 
 
 def test_commands_on_the_page_of_what_is_open_name_runs_of_the_paper_profile():
-    runs = {e["name"] for e in yaml.safe_load((ROOT / "notebooks" / "profiles" / "paper.yaml").read_text())["runs"]}
     named = re.findall(r"--only ([^`]+)`", (ROOT / "book" / "scope.md").read_text())
-    assert len(named) >= 5 and {run for names in named for run in names.split()} <= runs
+    runs = {run for names in named for run in names.split()}
+    assert len(named) >= 5 and runs <= set(names_of("paper"))
 
 
 def test_nothing_is_loaded_from_elsewhere(html):
     for page in html.rglob("*.html"):
-        for tag, attributes in Tags(page).found:
-            if tag in ("script", "img", "iframe", "source") or (tag == "link" and attributes.get("rel") != "canonical"):
-                address = attributes.get("src") or attributes.get("href") or ""
-                assert not re.match(r"(https?:)?//", address), (page, tag, address)
+        tags = Tags(page)
+        loaded = [attributes.get("src", "") for attributes in tags.of(*LOADING)]
+        linked = [one for one in tags.of("link") if one.get("rel") != "canonical"]
+        loaded += [attributes.get("href", "") for attributes in linked]
+        assert not [place for place in loaded if re.match(r"(https?:)?//", place)], page
     for style in html.rglob("*.css"):
         assert not re.search(r"url\(['\"]?(https?:)?//", style.read_text()), style
 
 
 def test_mathematics_is_local(html):
     page = html / "book" / "introduction.html"
-    (script,) = [a["src"] for tag, a in Tags(page).found if tag == "script" and "mathjax" in a.get("src", "")]
+    scripts = [attributes.get("src", "") for attributes in Tags(page).of("script")]
+    (script,) = [place for place in scripts if "mathjax" in place]
     assert (page.parent / script.split("?")[0]).resolve().stat().st_size > 1_000_000
 
 
 def test_local_links_and_downloads_exist(html):
     for page in pages(html):
-        for tag, attributes in Tags(page).found:
-            address = attributes.get("href", "").split("#")[0].split("?")[0]
-            if tag == "a" and address and not re.match(r"\w+:", address):
-                assert (page.parent / address).resolve().exists(), (page, address)
-    assert any("transfer-curves.csv" in a.get("href", "") for _, a in Tags(html / "book/published/transfer.html").found)
+        for link in links(page):
+            place = link.split("#")[0].split("?")[0]
+            if place and not re.match(r"\w+:", place):
+                assert (page.parent / place).resolve().exists(), (page, place)
+    downloads = links(html / "book/published/transfer.html")
+    assert any("transfer-curves.csv" in link for link in downloads)
+
+
+IN_THE_REPOSITORY = (
+    r"github\.com/OWNER.*/(?:blob|tree|edit)/main/",
+    r"colab.*OWNER.*/blob/main/",
+    r"mybinder.*OWNER.*/lab/tree/",
+)
 
 
 def test_repository_links_name_tracked_files(html):
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    command = ["git", "ls-files"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    tracked = listed.stdout.split()
     for page in pages(html):
         for _, attributes in Tags(page).found:
-            for place in (
-                r"github\.com/OWNER.*/(?:blob|tree|edit)/main/",
-                r"colab.*OWNER.*/blob/main/",
-                r"mybinder.*OWNER.*/lab/tree/",
-            ):
+            for place in IN_THE_REPOSITORY:
                 found = re.match(f"https://{place}(.+)", attributes.get("href", ""))
                 assert not found or found.group(1) in tracked, found.group(1)
-    launched = [
-        a["href"] for tag, a in Tags(html / "book/published/transfer.html").found if tag == "a" and "OWNER" in a.get("href", "")
-    ]
-    assert sum("colab" in address or "mybinder" in address for address in launched) == 2
+    launched = [link for link in links(html / "book/published/transfer.html") if "OWNER" in link]
+    assert sum("colab" in link or "mybinder" in link for link in launched) == 2
 
 
 def test_figures_are_numbered_captioned_and_described(html):
     for page in sorted((html / "book" / "published").glob("*.html")):
-        images = [a for tag, a in Tags(page).found if tag == "img" and "_images" in a.get("src", "")]
-        assert images and all(len(a.get("alt", "")) > 80 for a in images), page
+        images = [one for one in Tags(page).of("img") if "_images" in one.get("src", "")]
+        assert images and all(len(image.get("alt", "")) > 80 for image in images), page
         assert page.read_text().count('class="caption-number"') == len(images)
 
 
@@ -132,22 +192,33 @@ def test_verdicts_are_those_of_the_records(html):
     assert "C15" in text and "holds" in text and "fails" in text
 
 
-PROSE = sorted({*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").rglob("*.*[!s]")} - {ROOT / "book" / "repeats.md"})
+PROSE = {*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").rglob("*.*[!s]")}
+PROSE -= {ROOT / "book" / "repeats.md"}
+# What is no prose: code, formulas, tags, addresses; and numbers that are names.
+NO_PROSE = r"`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|```.*?```|<[^>]*>|\]\([^)]*\)"
+NAMED = (
+    r"(section|sections|[Aa]ppendix|Theorem|Lemma|Python|CC BY|Apache-)"
+    r"\s*[A-Z]?\.?\d+(\.\d+)*( and \d(\.\d)?)?"
+)
 
 
-@pytest.mark.parametrize("page", PROSE, ids=lambda p: p.name)
-def test_no_result_is_typed_by_hand(page):
-    """Prose holds no stray decimals or percentages: results are glued or generated."""
+def prose_of(page: Path) -> str:
+    """What a page, a profile or a notebook says."""
     text = page.read_text()
     if page.suffix == ".yaml":
-        text = "\n".join(entry.get("note", "") + entry.get("title", "") for entry in yaml.safe_load(text)["runs"])
+        runs = yaml.safe_load(text)["runs"]
+        return "\n".join(run.get("note", "") + run.get("title", "") for run in runs)
     if page.suffix == ".ipynb":
-        text = "\n".join("".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "markdown")
-    text = re.sub(r"`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|```.*?```|<[^>]*>|\]\([^)]*\)", "", text, flags=re.DOTALL)
-    text = re.sub(
-        r"(section|sections|[Aa]ppendix|Theorem|Lemma|Python|CC BY|Apache-)\s*[A-Z]?\.?\d+(\.\d+)*( and \d(\.\d)?)?", "", text
-    )
-    assert not re.findall(r"\d+\.\d+|\d+\s?%", text)
+        cells = json.loads(text)["cells"]
+        return "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    return text
+
+
+@pytest.mark.parametrize("page", sorted(PROSE), ids=lambda p: p.name)
+def test_no_result_is_typed_by_hand(page):
+    """Prose holds no stray decimals or percentages: results are glued or generated."""
+    text = re.sub(NO_PROSE, "", prose_of(page), flags=re.DOTALL)
+    assert not re.findall(r"\d+\.\d+|\d+\s?%", re.sub(NAMED, "", text))
 
 
 def test_missing_results_are_an_error(tmp_path):

@@ -1,19 +1,22 @@
-"""A page is the words of its notebook, the outputs of an executed copy, and what the claims make of its record."""
+"""A page: the words of its notebook, the outputs of a copy, what the claims make of its record."""
 
 from __future__ import annotations
 
 import re
+import subprocess
 
 import nbformat
 import pytest
 from conftest import ROOT
 
 from trajtransfer.paper.storage import results
-from trajtransfer.paper.storage.documents import DocumentError, read_claims
+from trajtransfer.paper.storage.documents import DocumentError
+from trajtransfer.paper.storage.plans import Run
 from trajtransfer.paper.storage.project import RunError
+from trajtransfer.paper.storage.reading import read_claims
 from trajtransfer.publish import pages, readme
+from trajtransfer.publish.parameters import convert, parse_assignment
 from trajtransfer.publish.profiles import profile_of
-from trajtransfer.publish.run_parameters import check
 
 PUBLISHED = ROOT / "book" / "published"
 CLAIMS = read_claims(ROOT)
@@ -30,22 +33,54 @@ def text(content) -> str:
     return "\n".join(cell.source for cell in content.cells if cell.cell_type == "markdown")
 
 
+def given_again(words: str, run: Run) -> dict[str, object]:
+    """The parameters in the command of a page, as a shell and we read it."""
+    command = words.split("```bash\n")[-1].split("```")[0]
+    program, _, rest = command.partition(" ")
+    said = subprocess.run(["bash", "-c", f"printf '%s\\0' {rest}"], capture_output=True, text=True)
+    verb, notebook, *options = said.stdout.split("\0")[:-1]
+    assert (program, verb, notebook) == ("trajtransfer", "run", run.notebook)
+    assert options[::2] == ["-p"] * (len(options) // 2)
+    given = dict(parse_assignment(option) for option in options[1::2])
+    return convert(ROOT / "notebooks" / f"{notebook}.ipynb", given)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_command_of_a_page_gives_the_parameters_of_its_run(name):
+    """Lists included, for all runs of the profile and whatever is published of them."""
+    record = next(iter(RECORDS.values()))
+    words = pages._again(RUNS[name], record)
+    assert given_again(words, RUNS[name]) == RUNS[name].parameters
+
+
+def test_lists_are_quoted_so_that_they_can_be_pasted():
+    given = {"setting": "mnist5k-mlp", "methods": ["naive", "gmt"], "pairs": "1-2, 3-4"}
+    run = Run(name="own", notebook="transfer", parameters=given)
+    words = pages._again(run, next(iter(RECORDS.values())))
+    lines = words.split("```bash\n")[1].splitlines()
+    assert lines[:-1] == [
+        "trajtransfer run transfer \\",
+        "  -p setting=mnist5k-mlp \\",
+        """  -p methods='["naive", "gmt"]' \\""",
+        "  -p pairs='1-2, 3-4'",
+    ]
+
+
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_page_has_the_outputs_of_its_run_and_the_command_that_makes_it_again(name):
     executed = nbformat.read(PUBLISHED / f"{name}.ipynb", as_version=4)
     outputs = [cell.outputs for cell in executed.cells if cell.get("outputs")]
     assert [cell.outputs for cell in page(name).cells if cell.get("outputs")] == outputs
-    command = text(page(name)).split("```bash\n")[-1].split("```")[0].replace("\\\n", "").split("-p ")
-    assert command[0].split() == ["trajtransfer", "run", RUNS[name].notebook]
-    given = dict(part.strip().strip("'").split("=", 1) for part in command[1:])
-    assert check(ROOT / "notebooks" / f"{RUNS[name].notebook}.ipynb", given) == RUNS[name].parameters
+    assert given_again(text(page(name)), RUNS[name]) == RUNS[name].parameters
 
 
 def test_a_page_opens_with_the_claims_and_closes_with_what_was_found():
     found = page("transfer")
-    assert "What the paper claims" in found.cells[1].source and "[C6](../claims.md)" in found.cells[1].source
+    opening = found.cells[1].source
+    assert "What the paper claims" in opening and "[C6](../claims.md)" in opening
     closing = text(found).split("## What we found")[1]
-    assert "[C7](../claims.md) holds" in closing and "| C6 |" in closing and "Conv8" not in closing.split("| C13")[0]
+    assert "[C7](../claims.md) holds" in closing and "| C6 |" in closing
+    assert "Conv8" not in closing.split("| C13")[0]
     assert "What we found" not in text(page("transfer_1024"))
 
 
@@ -59,14 +94,15 @@ def changed(tmp_path, old: str, new: str):
 
 
 def test_prose_is_taken_from_the_notebook_and_code_is_not(tmp_path):
-    assert "Quicksilver and" in text(
-        page("transfer", changed(tmp_path, "Per target: standard", "Quicksilver and, per target: standard"))
-    )
+    words = "Quicksilver and, per target: standard"
+    root = changed(tmp_path, "Per target: standard", words)
+    assert words in text(page("transfer", root))
 
 
 def test_code_that_was_not_run_is_refused(tmp_path):
     root = changed(tmp_path, "figsize=(10, 4)", "figsize=(10, 5)")
-    with pytest.raises(RunError, match=r"code of transfer has changed .*--profile laptop --only transfer"):
+    words = "code of transfer has changed .*--profile laptop --only transfer"
+    with pytest.raises(RunError, match=words):
         page("transfer", root)
 
 
@@ -79,8 +115,8 @@ def test_a_copy_that_is_no_notebook_is_refused_by_name(tmp_path):
 def test_the_readme_shows_the_published_results():
     content = (ROOT / "README.md").read_text()
     assert f"{readme.START}\n{readme.shown(ROOT)}{readme.END}" in content
-    assert (PUBLISHED / "permutation_symmetry-transferred.png").read_bytes() == pages.picture(
-        page("permutation_symmetry"), "permutation_symmetry-transferred"
-    )
+    name = "permutation_symmetry-transferred"
+    picture = pages.picture(page("permutation_symmetry"), name)
+    assert (PUBLISHED / f"{name}.png").read_bytes() == picture
     prose = content.split("```")[::2]
     assert len([word for word in " ".join(prose).split() if re.search(r"\w", word)]) <= 450

@@ -1,9 +1,9 @@
 """Import torchvision beside a PyTorch build that lacks its compiled operators.
 
-A torchvision built for CUDA beside a CPU-only torch fails on import because it decorates two operators that
-its unloadable extension should have declared. Declaring their schemas makes datasets, transforms and models
-usable; nothing here needs the operators themselves. With a matching build the plain import succeeds and
-nothing is declared.
+A torchvision built for CUDA beside a CPU-only torch fails on import because it decorates two
+operators that its unloadable extension should have declared. Declaring their schemas makes
+datasets, transforms and models usable; nothing here needs the operators themselves. With a
+matching build the plain import succeeds and nothing is declared.
 """
 
 from __future__ import annotations

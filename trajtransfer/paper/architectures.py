@@ -20,16 +20,18 @@ WIDEST_SCALE = 64  # times the channels of a convolutional network: gigabytes of
 def build(architecture: str, shape: Shape, classes: int, width: float, seed: int) -> nn.Module:
     """An initialised network for images of `shape` (c, h, w).
 
-    ``"mlp"``: one hidden layer of `width` units. ``"conv8"``: eight 3x3 convolutions and three linear layers,
-    channels times `width` (those of the largest layer are whole), for images of side 32. ``"resnet18"``:
-    torchvision's, channels times `width`; up to side 64 with a 3x3 stem and no max-pooling. Weights of all networks
-    are uniform within ``1 / sqrt(fan_in)``, PyTorch's default (torchvision draws larger ones for its convolutions,
-    and they transfer worse).
-    Raises ``ValueError`` for an unknown name, a shape that is no image, less than two classes, and a width that is
-    not positive and finite, leaves a layer without units, or leaves a fraction of a unit.
+    ``"mlp"``: one hidden layer of `width` units. ``"conv8"``: eight 3x3 convolutions and three
+    linear layers, channels times `width` (those of the largest layer are whole), for images of
+    side 32. ``"resnet18"``: torchvision's, channels times `width`; up to side 64 with a 3x3 stem
+    and no max-pooling. Weights of all networks are uniform within ``1 / sqrt(fan_in)``, PyTorch's
+    default (torchvision draws larger ones for its convolutions, and they transfer worse).
+    Raises ``ValueError`` for an unknown name, a shape that is no image, less than two classes, and
+    a width that is not positive and finite, leaves a layer without units, or leaves a fraction of
+    a unit.
     """
     if architecture not in ARCHITECTURES:
-        raise ValueError(f"unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}")
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(f"unknown architecture {architecture!r}; known: {known}")
     _require_shape(shape)
     _require_classes(classes)
     _require_width(width)
@@ -39,11 +41,15 @@ def build(architecture: str, shape: Shape, classes: int, width: float, seed: int
 
 
 def reset_head(model: nn.Module, classes: int, seed: int) -> nn.Module:
-    """Replace the last linear layer of `model` by a fresh one with `classes` outputs, drawn from `seed`."""
+    """Replace the last linear layer of `model` by a fresh one, drawn from `seed`.
+
+    It has `classes` outputs.
+    """
     _require_classes(classes)
     layers = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear)]
     if not layers or not layers[-1][0]:
-        raise ValueError(f"{type(model).__name__} has no linear layer inside to replace; wrap it in nn.Sequential")
+        wrong = f"{type(model).__name__} has no linear layer inside to replace"
+        raise ValueError(f"{wrong}; wrap it in nn.Sequential")
     name, head = layers[-1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -54,27 +60,43 @@ def reset_head(model: nn.Module, classes: int, seed: int) -> nn.Module:
 
 
 def _require_shape(shape: Shape) -> None:
-    if not isinstance(shape, Sequence) or len(shape) != 3 or not all(_positive(side) for side in shape):
-        raise ValueError(f"shape={shape!r} is no shape of images; pass (channels, height, width), e.g. (1, 28, 28)")
+    if not isinstance(shape, Sequence) or len(shape) != 3 or not all(map(_positive, shape)):
+        wrong = f"shape={shape!r} is no shape of images"
+        raise ValueError(f"{wrong}; pass (channels, height, width), e.g. (1, 28, 28)")
 
 
 def _require_classes(classes: int) -> None:
     if not _positive(classes) or classes < 2:
-        raise ValueError(f"classes={classes!r} leaves nothing to tell apart; pass a whole number, 2 or more")
+        wrong = f"classes={classes!r} leaves nothing to tell apart"
+        raise ValueError(f"{wrong}; pass a whole number, 2 or more")
 
 
 def _require_width(width: float) -> None:
     if not isinstance(width, Real) or isinstance(width, bool):
         raise TypeError(f"width={width!r} is not a number; pass 1, for example")
     if not 0 < width <= WIDEST:
-        raise ValueError(f"width={width} is not within 0..{WIDEST:,}; choose a positive width that fits into memory")
+        wrong = f"width={width} is not within 0..{WIDEST:,}"
+        raise ValueError(f"{wrong}; choose a positive width that fits into memory")
+
+
+def _require_memory(name: str, width: float) -> None:
+    if width > WIDEST_SCALE:
+        wrong = f"{name} at width={width:g} does not fit into memory"
+        raise ValueError(f"{wrong}; choose at most {WIDEST_SCALE}")
+
+
+def _require_a_channel(name: str, width: float) -> None:
+    if int(64 * width) < 1:  # the smallest layers of both convolutional networks have 64
+        wrong = f"{name} at width={width:g} has no channels left"
+        raise ValueError(f"{wrong}; choose at least {1 / 64:g}")
 
 
 def _require_whole_channels(name: str, width: float) -> None:
     """Two widths that round to the same numbers of channels would be two names of one network."""
     if LARGEST * width != int(LARGEST * width):
         whole = max(1, round(LARGEST * width)) / LARGEST
-        raise ValueError(f"{name} at width={width:g} has a fraction of a channel in its largest layer; choose {whole!r}")
+        wrong = f"{name} at width={width:g} has a fraction of a channel in its largest layer"
+        raise ValueError(f"{wrong}; choose {whole!r}")
 
 
 def _positive(number: object) -> bool:
@@ -84,47 +106,50 @@ def _positive(number: object) -> bool:
 def _mlp(shape: Shape, classes: int, width: float) -> nn.Module:
     c, h, w = shape
     if width < 1:
-        raise ValueError(f"an mlp needs at least one hidden unit, got width={width:g}; choose 1 or more")
+        wrong = f"an mlp needs at least one hidden unit, got width={width:g}"
+        raise ValueError(f"{wrong}; choose 1 or more")
     if width != int(width):
-        raise ValueError(f"an mlp has a whole number of hidden units, got width={width:g}; choose {int(width)}")
-    return nn.Sequential(
-        OrderedDict(
-            flatten=nn.Flatten(),
-            hidden=nn.Linear(c * h * w, int(width)),
-            relu=nn.ReLU(),
-            head=nn.Linear(int(width), classes),
-        )
+        wrong = f"an mlp has a whole number of hidden units, got width={width:g}"
+        raise ValueError(f"{wrong}; choose {int(width)}")
+    layers = OrderedDict(
+        flatten=nn.Flatten(),
+        hidden=nn.Linear(c * h * w, int(width)),
+        relu=nn.ReLU(),
+        head=nn.Linear(int(width), classes),
     )
+    return nn.Sequential(layers)
 
 
 def _conv8(shape: Shape, classes: int, width: float) -> nn.Module:
     if shape[1:] != (32, 32):
-        raise ValueError(f"conv8 needs images of side 32, got {shape[1:]}; load the task with size=32")
-    if width > WIDEST_SCALE:
-        raise ValueError(f"conv8 at width={width:g} does not fit into memory; choose at most {WIDEST_SCALE}")
-    if int(64 * width) < 1:
-        raise ValueError(f"conv8 at width={width:g} has no channels left; choose at least {1 / 64:g}")
+        wrong = f"conv8 needs images of side 32, got {shape[1:]}"
+        raise ValueError(f"{wrong}; load the task with size=32")
+    _require_memory("conv8", width)
+    _require_a_channel("conv8", width)
     _require_whole_channels("conv8", width)
-    layers, channels = [], shape[0]
-    for out, pool in ((64, 2), (128, 2), (256, 2), (512, 4)):
-        out = int(out * width)
-        layers += [*_convolution(channels, out), *_convolution(out, out), nn.MaxPool2d(pool)]
-        channels = out
     hidden = int(256 * width)
-    head = [
+    features = nn.Sequential(*_conv8_features(shape[0], width))  # drawn before the classifier
+    classifier = nn.Sequential(
         nn.Flatten(),
-        nn.Linear(channels, hidden),
+        nn.Linear(int(LARGEST * width), hidden),
         nn.ReLU(),
         nn.Linear(hidden, hidden),
         nn.ReLU(),
         nn.Linear(hidden, classes),
-    ]
-    return nn.Sequential(OrderedDict(features=nn.Sequential(*layers), classifier=nn.Sequential(*head)))
+    )
+    return nn.Sequential(OrderedDict(features=features, classifier=classifier))
 
 
-def _convolution(channels: int, out: int) -> Iterator[nn.Module]:
-    yield nn.Conv2d(channels, out, 3, padding=1)
-    yield nn.ReLU()
+def _conv8_features(channels: int, width: float) -> Iterator[nn.Module]:
+    """Two convolutions for each size of an image; the last pooling leaves one pixel."""
+    for full, pool in ((64, 2), (128, 2), (256, 2), (LARGEST, 4)):
+        out = int(full * width)
+        yield nn.Conv2d(channels, out, 3, padding=1)
+        yield nn.ReLU()
+        yield nn.Conv2d(out, out, 3, padding=1)
+        yield nn.ReLU()
+        yield nn.MaxPool2d(pool)
+        channels = out
 
 
 class _ResNet18(torchvision.models.ResNet):
@@ -135,21 +160,22 @@ class _ResNet18(torchvision.models.ResNet):
         super().__init__(torchvision.models.resnet.BasicBlock, [2, 2, 2, 2], num_classes=classes)
         self.fc = nn.Linear(self.inplanes, classes)
 
-    def _make_layer(self, block: type, planes: int, *arguments: int, **options: int) -> nn.Sequential:
+    def _make_layer(self, block: type, planes: int, *rest: int, **options: int) -> nn.Sequential:
         if planes == 64:  # the first stage: what enters it is scaled too
             self.inplanes = int(64 * self.scale)
             self.conv1 = nn.Conv2d(3, self.inplanes, 7, stride=2, padding=3, bias=False)
             self.bn1 = nn.BatchNorm2d(self.inplanes)
-        return super()._make_layer(block, int(planes * self.scale), *arguments, **options)
+        return super()._make_layer(block, int(planes * self.scale), *rest, **options)
 
 
 def _resnet18(shape: Shape, classes: int, width: float) -> nn.Module:
-    if int(64 * width) < 1:
-        raise ValueError(f"resnet18 at width={width:g} has no channels left; choose at least {1 / 64:g}")
+    _require_a_channel("resnet18", width)
     _require_whole_channels("resnet18", width)
-    if width > WIDEST_SCALE:
-        raise ValueError(f"resnet18 at width={width:g} does not fit into memory; choose at most {WIDEST_SCALE}")
-    model = torchvision.models.resnet18(num_classes=classes) if width == 1 else _ResNet18(classes, width)
+    _require_memory("resnet18", width)
+    if width == 1:
+        model = torchvision.models.resnet18(num_classes=classes)
+    else:
+        model = _ResNet18(classes, width)
     if shape[1] <= 64:
         model.conv1 = nn.Conv2d(shape[0], model.conv1.out_channels, 3, padding=1, bias=False)
         model.maxpool = nn.Identity()

@@ -1,172 +1,94 @@
-"""Claims: verdicts from measures and criteria that were fixed before the run, and the pages that show them.
-
-The same functions turn the paper's reported curves and our own into measures, so both columns of the claims
-page mean the same thing.
-"""
+"""Claims: verdicts from measures and criteria that were fixed before the run."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import NamedTuple
 
-from trajtransfer.paper.measures import reported_measures
-from trajtransfer.paper.record import MISSING, markdown_table
-from trajtransfer.paper.storage.documents import Check, Claim, RecordFile
+from trajtransfer.paper.measures.reported import of_panel
+from trajtransfer.paper.storage.outcomes import RecordFile
+from trajtransfer.paper.storage.plans import Check, Claim
 
 Records = Mapping[str, RecordFile]
 
 
-def verdict(claim: Claim, records: Records) -> str:
-    """``holds`` when the mean of every check that was run meets its criterion, ``fails`` when one does not.
+class Outcome(Enum):
+    """What is known of a claim."""
 
-    Says how many checks were run when some were not, and ``not decided here`` when none was.
+    HOLDS = "holds"
+    FAILS = "fails"
+    OPEN = "not decided here"
+
+
+class Finding(NamedTuple):
+    """A check that was run: the `values` of its measure, which are one per what `counts` says."""
+
+    check: Check
+    values: tuple[float, ...]
+    counts: str
+
+    @property
+    def met(self) -> bool:
+        """Whether the mean of the values is within the bound: never where one is not finite."""
+        if not all(map(math.isfinite, self.values)):
+            return False
+        mean = statistics.fmean(self.values)
+        if self.check.at_least is not None:
+            return mean >= self.check.at_least
+        return self.check.at_most is not None and mean <= self.check.at_most
+
+
+class Verdict(NamedTuple):
+    """A claim with those of its checks that were run."""
+
+    claim: Claim
+    findings: tuple[Finding, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """It holds when every check that was run is met, and fails when one is not."""
+        if not self.findings:
+            return Outcome.OPEN
+        return Outcome.HOLDS if all(finding.met for finding in self.findings) else Outcome.FAILS
+
+    @property
+    def partial(self) -> bool:
+        """Whether some of its checks were run, and some were not."""
+        return 0 < len(self.findings) < len(self.claim.checks)
+
+
+def judge(claim: Claim, records: Records) -> Verdict:
+    """The verdict on a claim by some records.
+
+    Raises ``ValueError`` for a record that lacks the measure of a check.
     """
-    found = [(check, values) for check in claim.checks if (values := values_of(check, records))]
-    if not found:
-        return "not decided here"
-    partly = "" if len(found) == len(claim.checks) else f" ({len(found)} of {len(claim.checks)} checks run)"
-    return ("holds" if all(met(check, values) for check, values in found) else "**fails**") + partly
+    found = (_finding(check, records) for check in claim.checks)
+    return Verdict(claim, tuple(finding for finding in found if finding.values))
 
 
-def claims_page(claims: Sequence[Claim], records: Records) -> str:
-    """Two Markdown tables: a verdict per claim, and the checks behind them."""
-    verdicts = [
-        {
-            "": claim.id,
-            "claim": claim.claim,
-            "paper": claim.where,
-            "verdict": verdict(claim, records),
-            "chapters": _chapters(claim, records),
-        }
-        for claim in claims
-    ]
-    table = markdown_table(verdicts)
-    return f"{table}\n\n## The checks behind the verdicts\n\n{checks_table(claims, records)}\n"
+def judged(claims: Sequence[Claim], records: Records) -> list[Verdict]:
+    """The verdicts on all claims."""
+    return [judge(claim, records) for claim in claims]
 
 
-def summary(claims: Sequence[Claim], records: Records) -> str:
-    """One sentence: how many claims hold, fail and stay open, and which."""
-    sorts: dict[str, list[str]] = {"hold": [], "fail": [], "are not decided": []}
-    for claim in claims:
-        words = verdict(claim, records)
-        if words.startswith("not"):
-            sorts["are not decided"].append(claim.id)
-        else:
-            sorts["hold" if words.startswith("holds") else "fail"].append(claim.id)
-    parts = [f"**{len(ids)} {what}** ({', '.join(ids)})" for what, ids in sorts.items() if ids]
-    return f"Of the paper's {len(claims)} claims, " + ", ".join(parts) + ".\n"
+def reported_values(check: Check) -> list[tuple[str, float]]:
+    """The paper's value of a check for each panel that it names."""
+    panels = [part.strip() for part in check.panel.split(",") if part.strip()]
+    name = check.reported or check.measure
+    return [(panel, of_panel(panel)[name].values[0]) for panel in panels]
 
 
-def checks_table(claims: Sequence[Claim], records: Records) -> str:
-    """The checks of claims that were run: the paper's value, ours, the criterion, and whether it is met."""
-    return markdown_table([
-        {
-            "": claim.id,
-            "measure": check.says,
-            "paper": reported_text(check),
-            "ours (mean ± std, n)": values_text(values),
-            "data": ", ".join(records[check.record].provenance.data),
-            "criterion": criterion(check),
-            "met": yes_or_no(check, values),
-        }
-        for claim in claims
-        for check in claim.checks
-        if (values := values_of(check, records))
-    ])  # fmt: skip
-
-
-def repeated_checks_table(claims: Sequence[Claim], first: Records, second: Records) -> str:
-    """The checks that two runs were made for, side by side; empty where there are none."""
-    rows = [
-        {
-            "": claim.id,
-            "measure": check.says,
-            "first": values_text(values),
-            "second": values_text(again),
-            "criterion": criterion(check),
-            "met": f"{yes_or_no(check, values)} / {yes_or_no(check, again)}",
-        }
-        for claim in claims
-        for check in claim.checks
-        if (values := values_of(check, first)) and (again := values_of(check, second))
-    ]
-    return markdown_table(rows) if rows else ""
-
-
-def runs_page(records: Records) -> str:
-    """One Markdown table over all runs: parameters, code, machine and time."""
-    rows = []
-    for name, record in records.items():
-        origin = record.provenance
-        rows.append({
-            "run": name,
-            "profile": origin.profile,
-            "parameters": ", ".join(f"{k} = {v}" for k, v in origin.parameters.items()),
-            "data": ", ".join(f"{k} ({v})" for k, v in origin.data.items()),
-            "commit": origin.commit,
-            "device": origin.device,
-            "torch": origin.versions["torch"],
-            "seconds": round(sum(origin.seconds.values())),
-        })  # fmt: skip
-    return markdown_table(rows) + "\n"
-
-
-def values_of(check: Check, records: Records) -> list[float]:
-    """The values that a check is about: none where its run was not made, or could not tell.
-
-    Raises ``ValueError`` for a record without the measure.
-    """
+def _finding(check: Check, records: Records) -> Finding:
+    """A check with its values: none where its run was not made, or could not tell."""
     record = records.get(check.record)
     if record is None:
-        return []
+        return Finding(check, (), "")
     if check.measure not in record.measures:
         raise ValueError(
-            f"claims.yml asks the record {check.record!r} for an unknown measure {check.measure!r}; "
-            "correct the name there, or run the record again"
+            f"claims.yml asks the record {check.record!r} for an unknown measure "
+            f"{check.measure!r}; correct the name there, or run the record again"
         )
-    return record.measures[check.measure]
-
-
-def met(check: Check, values: Sequence[float]) -> bool:
-    """Whether the mean of the values is within the bound: never where there is none, or one is NaN or infinite."""
-    if not values or not all(map(math.isfinite, values)):
-        return False
-    mean = statistics.fmean(values)
-    if check.at_least is not None:
-        return mean >= check.at_least
-    return check.at_most is not None and mean <= check.at_most
-
-
-def yes_or_no(check: Check, values: Sequence[float]) -> str:
-    """`met` in a word, a stressed one where it is not."""
-    return "yes" if met(check, values) else "**no**"
-
-
-def criterion(check: Check) -> str:
-    """The bound of a check with its sign."""
-    return f"≥ {check.at_least:g}" if check.at_least is not None else f"≤ {check.at_most:g}"
-
-
-def values_text(values: Sequence[float]) -> str:
-    """``mean ± std, n = …`` with three decimals; says so where a value is NaN or infinite."""
-    if not all(map(math.isfinite, values)):
-        return f"not finite, n = {len(values)}"
-    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.3f}{spread}, n = {len(values)}"
-
-
-def reported_text(check: Check) -> str:
-    """The paper's value of a check, from the panel (or panels) that it names; a dash for none."""
-    name = check.reported or check.measure
-    texts = []
-    for panel in (part.strip() for part in check.panel.split(",") if part.strip()):
-        where = panel if panel[0].isalpha() else f"Fig. {panel}"
-        texts.append(f"{reported_measures(panel)[name][0]:.3g} ({where})")
-    return ", ".join(texts) or MISSING
-
-
-def _chapters(claim: Claim, records: Records) -> str:
-    """Links to the pages of the runs that decide a claim, relative to the folder of the book."""
-    runs = [run for run in dict.fromkeys(check.record for check in claim.checks) if run in records]
-    return ", ".join(f"[{run}](published/{run}.ipynb)" for run in runs) or MISSING
+    return Finding(check, tuple(record.measures[check.measure]), record.counts[check.measure])

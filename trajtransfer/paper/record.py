@@ -1,102 +1,115 @@
-"""Records: the numbers of an executed notebook with where they come from, and the numbers the paper reports."""
+"""Records: the tables and measures of an executed notebook, with where they come from."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 import os
 import platform
 import re
-import statistics
-import subprocess
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import lru_cache
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
+import pandas as pd
+from IPython.display import Markdown
 
+from trajtransfer.paper.devices import described, select_device
+from trajtransfer.paper.lab import Lab
+from trajtransfer.paper.measures.measure import Measure
+from trajtransfer.paper.presentation import quote, show
+from trajtransfer.paper.provenance import LIBRARIES, commit
+from trajtransfer.paper.storage.files import write_text
 from trajtransfer.paper.storage.project import home
-from trajtransfer.paper.storage.results import opened, write_text
+from trajtransfer.paper.storage.results import opened
+from trajtransfer.paper.units import Clock
 
-Row = Mapping[str, Any]
-MISSING = "–"
-PACKAGE = Path(__file__).parents[1]
-LIBRARIES = ("trajtransfer", "torch", "torchvision", "scipy", "numpy")
+
+def begin(
+    name: str,
+    *labs: Lab,
+    device: str = "auto",
+    data: Mapping[str, str] | None = None,
+    **parameters: Any,
+) -> Record:
+    """The record of a notebook that works in these laboratories with these `parameters`.
+
+    A single laboratory adds the facts of its setting. Without one, `device` and the checksums of
+    the `data` say what a laboratory would.
+    """
+    device = labs[0].device if labs else str(select_device(device))
+    found = dict(data or {})
+    for lab in labs:
+        found |= lab.checksums()
+    clock = labs[0].clock if labs else Clock()
+    return Record(name, device, parameters, found, clock)
 
 
 class Record:
     """The numbers of one executed notebook, written as ``NAME.json`` and one CSV file per table.
 
-    `parameters` are those of the notebook; `tables` hold tidy rows, `measures` the values that claims are
-    decided by, one per seed pair. Nothing is written before `save`, and then whole.
+    `parameters` are those of the notebook; `tables` hold tidy rows, `measures` the values that
+    claims are decided by. Nothing is written before `save`, and then whole.
     """
 
-    def __init__(self, name: str, device: object, **parameters: Any):
+    def __init__(
+        self,
+        name: str,
+        device: str,
+        parameters: Mapping[str, Any],
+        data: Mapping[str, str],
+        clock: Clock,
+    ):
         self.name = _plain_name(name)
-        self.parameters = parameters
-        self.device = str(device)
-        self.data: dict[str, str] = {}
-        self.tables: dict[str, list[dict[str, Any]]] = {}
-        self.measures: dict[str, list[float]] = {}
-        self.seconds: dict[str, float] = {}
+        self.device = device
+        self.parameters = dict(parameters)
+        self.data = dict(data)
+        self.tables: dict[str, pd.DataFrame] = {}
+        self.measures: dict[str, Measure] = {}
+        self.clock = clock
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the wall-clock time of a block to the record."""
-        clock = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - clock, 3)
-
-    def table(self, name: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """Keep tidy rows under a name, and return them."""
-        self.tables[_plain_name(name)] = [dict(row) for row in rows]
+    def table(self, name: str, rows: pd.DataFrame | list[dict[str, Any]]) -> pd.DataFrame:
+        """Keep tidy rows under a name, and return them as a frame."""
+        self.tables[_plain_name(name)] = pd.DataFrame(rows)
         return self.tables[name]
 
-    def measure(self, name: str, values: Sequence[float] | float, text: str = "{:.1%}") -> None:
-        """Keep the values of a measure (one per seed pair) and make their mean quotable as ``NAME-measure``.
+    def measure(self, found: Mapping[str, Measure]) -> None:
+        """Keep measures, and make the mean of each quotable in prose as ``RECORD-measure``."""
+        for name, measure in found.items():
+            self.measures[name] = measure
+            quote(f"{self.name}-{name}", measure.values, measure.text)
 
-        Prose quotes it by ``{glue:text}``; `text` is the format of the mean. A single NaN stands for what
-        this run cannot tell: no value is kept, and no claim decided by it.
-        """
-        from myst_nb import glue  # only an executed notebook has a display to glue to
-
-        if isinstance(values, int | float):
-            values = [] if math.isnan(values) else [values]
-        self.measures[name] = [float(v) for v in values]
-        shown = text.format(statistics.fmean(self.measures[name])) if self.measures[name] else MISSING
-        glue(f"{self.name}-{name}", _Text(shown), display=False)
+    @staticmethod
+    def show(rows: list[dict[str, Any]] | pd.DataFrame) -> Markdown:
+        """Rows as a table under a cell."""
+        return show(rows)
 
     def provenance(self) -> dict[str, Any]:
         """Where the numbers come from: code, parameters, data, machine, time."""
+        libraries = {name: version(name) for name in ("trajtransfer", *LIBRARIES)}
         return {
-            "commit": _commit(),
+            "commit": commit(),
             "profile": os.environ.get("TRAJTRANSFER_PROFILE", "none"),
             "parameters": self.parameters,
             "data": self.data,
-            "device": _device(self.device),
-            "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
-            "seconds": self.seconds,
+            "device": described(self.device),
+            "versions": {"python": platform.python_version()} | libraries,
+            "seconds": self.clock.seconds(),
         }
 
-    def provenance_table(self) -> str:
-        """The provenance as a Markdown table, for the foot of a page."""
-        rows = [{"item": key, "value": _inline(value)} for key, value in self.provenance().items()]
-        return markdown_table(rows)
+    def save(self) -> Markdown:
+        """Write the record where the runner says, else among the results of notebooks.
 
-    def save(self) -> None:
-        """Write the record where the runner says, else among the results of notebooks, ``runs/notebooks``.
-
-        The folder that a notebook lies in is left alone. Raises `RunError` where somebody else's files are in the way.
+        Returns the provenance as a table, for the foot of a page. The folder that a notebook lies
+        in is left alone. Raises `RunError` where somebody else's files are in the way.
         """
         if "TRAJTRANSFER_RECORDS" in os.environ:
             self._write(Path(os.environ["TRAJTRANSFER_RECORDS"]))
-            return
+        else:
+            self._publish()
+        return show([{"item": k, "value": _inline(v)} for k, v in self.provenance().items()])
+
+    def _publish(self) -> None:
         with opened(home(), home() / "runs" / "notebooks", wait=True) as results:
             results.require_room(self.name)
             with results.work(self.name) as work:
@@ -104,34 +117,25 @@ class Record:
                 results.take(self.name, work)
 
     def _write(self, folder: Path) -> None:
-        content = {"name": self.name, "provenance": self.provenance(), "measures": self.measures, "tables": self.tables}
+        content = {
+            "name": self.name,
+            "provenance": self.provenance(),
+            "measures": {name: list(found.values) for name, found in self.measures.items()},
+            "counts": {name: found.counts for name, found in self.measures.items()},
+            "tables": {name: _rows(frame) for name, frame in self.tables.items()},
+        }
         write_text(folder / f"{self.name}.json", json.dumps(content, indent=1) + "\n")
-        for name, rows in self.tables.items():
-            text = io.StringIO()
-            writer = csv.DictWriter(text, rows[0].keys() if rows else [], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-            write_text(folder / f"{self.name}-{name}.csv", text.getvalue())
+        for name, frame in self.tables.items():
+            text = frame.to_csv(index=False, lineterminator="\n")
+            write_text(folder / f"{self.name}-{name}.csv", text)
 
 
-def _device(name: str) -> str:
-    """The GPU, or the processor, what it computes with, and on how many of its cores."""
-    if "cuda" in name:
-        return torch.cuda.get_device_name()
-    cores = f"{torch.get_num_threads()} of {os.cpu_count()} cores"
-    return f"{name}, {_processor()} with {torch.backends.cpu.get_cpu_capability()} ({cores})"
-
-
-@lru_cache
-def _processor() -> str:
-    """The model of the processor, which decides the last digits of sums; hosts of virtual machines name it by numbers only."""
-    try:
-        first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
-    except OSError:
-        return platform.processor() or platform.machine()
-    found = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
-    numbers = [found[name] for name in ("cpu family", "model", "stepping") if name in found]
-    return " ".join([found.get("model name", platform.machine()), ".".join(numbers)]).strip()
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame as JSON; what is missing is null."""
+    return [
+        {name: None if pd.isna(value) else value for name, value in row.items()}
+        for row in frame.to_dict("records")
+    ]
 
 
 def _plain_name(name: str) -> str:
@@ -140,45 +144,7 @@ def _plain_name(name: str) -> str:
     return name
 
 
-class _Text(str):
-    """A string that is shown without quotes."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-def markdown_table(rows: Sequence[Row]) -> str:
-    """Rows as a Markdown table; floats are rounded to three decimals."""
-    if not rows:
-        return "Nothing to show for these parameters."
-    columns = list(rows[0])
-    lines = [columns, ["---"] * len(columns), *([_cell(row[c]) for c in columns] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def _inline(value: Any) -> str:
-    return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-
-
-def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return MISSING
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-@lru_cache
-def _commit() -> str:
-    """The commit of the code that runs, marked when code or notebooks differ from it; "unknown" outside a checkout."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(PACKAGE), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "--short=12", "HEAD") + (
-            "-modified" if git("status", "--porcelain", "--", ".", "../notebooks") else ""
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {_inline(v)}" for k, v in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

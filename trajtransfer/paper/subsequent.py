@@ -2,107 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from statistics import fmean
 from typing import Any
 
 from trajtransfer.algorithms import Step
-from trajtransfer.paper.experiment import Pair, follow, scores, source_line
-from trajtransfer.paper.measures import STANDARD
-from trajtransfer.paper.networks import Network, continued, initialised, network
-from trajtransfer.paper.settings import Setting
-from trajtransfer.params import parameters
+from trajtransfer.paper.lab import Lab
+from trajtransfer.paper.networks import Network
+from trajtransfer.paper.seeds import Seeds
 
 Row = dict[str, Any]
-
-
-def subsequent(
-    setting: Setting, method: str, pair: Pair, device: str, *, origin: Setting | None = None, epochs: int = 0
-) -> tuple[Network, float]:
-    """The target of a pair trained from transferred weights by the setting's next recipe, and the accuracy it started from.
-
-    Training starts at the step that is best on the selection split. The method `STANDARD` is the ordinary training of the
-    target from its own initialisation. `origin` is the setting of the source where it is another one; `epochs`
-    overrides the length (0: the setting's own).
-    """
-    if method == STANDARD:
-        target = _standard(setting, pair[1], epochs or setting.recipe.epochs, device)
-        return target, scores(setting, target.model, target.start, device, ["validation"])[0].accuracy
-    line = source_line(setting, network(origin or setting, pair[0], device))
-    step, row = best_step(follow(setting, method, pair, device, line=line))
-    return trained_on(setting, method, pair, step, device, epochs=epochs), row["accuracy"]
+STANDARD = "standard"  # the ordinary training of the target from its own initialisation
 
 
 def best_step(walk: Iterable[tuple[Step, Row]]) -> tuple[Step, Row]:
-    """The step of a transfer that is best on the selection split, with its row; the first of equals."""
+    """The step that is best on the selection split, with its row; the first of equals."""
     return max(walk, key=lambda found: found[1]["selection_accuracy"])
 
 
-def trained_on(setting: Setting, method: str, pair: Pair, step: Step, device: str, *, epochs: int = 0) -> Network:
-    """The target trained from a step of a transfer by the setting's next recipe (0 epochs: as long as it says)."""
-    recipe = replace(setting.next_recipe, epochs=epochs or setting.next_recipe.epochs)
-    return continued(setting, recipe, step.params, pair[1], f"{method}-from{pair[0]}", device)
+def transferred(
+    lab: Lab, method: str, seeds: Seeds, *, origin: Lab | None = None, epochs: int = 0
+) -> tuple[Network, float]:
+    """The target trained from transferred weights, and the accuracy that its training started from.
+
+    Training starts at the step that is best on the selection split and follows the setting's next
+    recipe (0 epochs: as long as it says). `origin` is the laboratory of the source where it is
+    another one.
+    """
+    line = (origin or lab).line(seeds.source)
+    step, row = best_step(lab.follow(method, seeds, line))
+    return trained_on(lab, method, seeds, step, epochs=epochs), row["accuracy"]
 
 
-def training_rows(
-    setting: Setting, methods: Sequence[str], pairs: Sequence[Pair], device: str, *, origin: Setting | None = None
-) -> list[Row]:
-    """Validation accuracy after each epoch of `subsequent` (epoch 0: before any), and its generalisation gap.
+def trained_on(lab: Lab, method: str, seeds: Seeds, step: Step, *, epochs: int = 0) -> Network:
+    """The target trained from a step of a transfer by the setting's next recipe."""
+    recipe = lab.setting.next_recipe
+    recipe = replace(recipe, epochs=epochs or recipe.epochs)
+    return lab.continued(recipe, step.params, seeds.target, f"{method}-from{seeds.source}")
+
+
+def standard(lab: Lab, seed: int, epochs: int = 0) -> Network:
+    """The ordinary training of a network, for so many epochs (0: as many as its setting says)."""
+    recipe = lab.setting.recipe
+    if epochs in (0, recipe.epochs):
+        return lab.network(seed)
+    return lab.continued(replace(recipe, epochs=epochs), lab.start(seed), seed, STANDARD)
+
+
+def history_rows(network: Network, method: str, seeds: Seeds) -> list[Row]:
+    """Validation accuracy after each epoch of a training, and its generalisation gap.
 
     The gap is the accuracy on as many training images minus that on the validation split.
     """
-    rows = []
-    for method in methods:
-        for pair in pairs:
-            trained, first = subsequent(setting, method, pair, device, origin=origin)
-            about = {"method": method, "pair": f"{pair[0]}-{pair[1]}"}
-            rows.append(about | {"epoch": 0, "accuracy": first, "gap": None})
-            rows += [about | {"epoch": row["epoch"], "accuracy": row["accuracy"], "gap": _gap(row)} for row in trained.history]
-    return rows
-
-
-def generalization_rows(setting: Setting, poor: Setting, pairs: Sequence[Pair], device: str) -> list[Row]:
-    """The four curves of Figure 8: targets of `setting`, or of `poor`, after a transfer from `poor` or by training alone.
-
-    All four are trained for as many epochs, so that their gaps can be compared; standard training keeps the learning rate of
-    the source, the others have that of the next recipe, as in the paper.
-    """
-    runs = {"FGMT, part → all": (setting, poor), "FGMT, part → part": (poor, poor), "standard, all": (setting, None),
-            "standard, part": (poor, None)}  # fmt: skip
-    rows = []
-    for name, (target, origin) in runs.items():
-        for pair in pairs:
-            if origin:
-                trained, _ = subsequent(target, "fgmt", pair, device, origin=origin)
-            else:
-                start = parameters(initialised(target, pair[1], device))
-                recipe = replace(target.recipe, epochs=target.next_recipe.epochs)
-                trained = continued(target, recipe, start, pair[1], STANDARD, device)
-            about = {"method": name, "pair": f"{pair[0]}-{pair[1]}"}
-            rows += [about | {"epoch": r["epoch"], "accuracy": r["accuracy"], "gap": _gap(r)} for r in trained.history]
-    return rows
-
-
-def starting_points(settings: Sequence[Setting], pairs: Sequence[Pair], device: str) -> list[Row]:
-    """Mean validation accuracy that pre-training reached on its own task, for the targets of the pairs."""
     return [
         {
-            "pre-trained on": parent.task(),
-            "validation accuracy": fmean(network(parent, seed, device).history[-1]["accuracy"] for _, seed in pairs),
+            "method": method,
+            "pair": str(seeds),
+            "epoch": row["epoch"],
+            "accuracy": row["accuracy"],
+            "gap": row["train_accuracy"] - row["accuracy"],
         }
-        for parent in (setting.pretrained for setting in settings)
-        if parent
+        for row in network.history
     ]
-
-
-def _standard(setting: Setting, seed: int, epochs: int, device: str) -> Network:
-    """The ordinary training of a network, for so many epochs."""
-    if epochs == setting.recipe.epochs:
-        return network(setting, seed, device)
-    start = parameters(initialised(setting, seed, device))
-    return continued(setting, replace(setting.recipe, epochs=epochs), start, seed, STANDARD, device)
-
-
-def _gap(row: Row) -> float | None:
-    return row["train_accuracy"] - row["accuracy"] if "train_accuracy" in row else None

@@ -35,79 +35,130 @@ class DivergedError(ArithmeticError):
 
 
 def train(
-    model: nn.Module, data: Split, recipe: Recipe, *, seed: int, name: str, start: Checkpoint | None = None
+    model: nn.Module,
+    data: Split,
+    recipe: Recipe,
+    *,
+    seed: int,
+    name: str,
+    start: Checkpoint | None = None,
 ) -> Iterator[Checkpoint]:
     """Train a copy of `model` on `data` by cross-entropy and yield a `Checkpoint` after each epoch.
 
-    `seed` draws the order of the images, the augmentation and dropout, anew per epoch, so that continuing from the
-    checkpoint `start` gives the numbers of an uninterrupted run. Raises `DivergedError` with the `name` of
-    the run when its loss stops being finite, and ``ValueError`` when a batch is larger than the data.
+    `seed` draws the order of the images, the augmentation and dropout, anew per epoch, so that
+    continuing from the checkpoint `start` gives the numbers of an uninterrupted run. Raises
+    `DivergedError` with the `name` of the run when its loss stops being finite, and ``ValueError``
+    when a batch is larger than the data.
     """
-    model, optimizer = _prepared(model, data, recipe, name)
+    run = _prepared(model, data, recipe, name)
+    first = 0
     if start is not None:
-        _restore(model, optimizer, start)
-    for epoch in range(start.epoch if start else 0, recipe.epochs):
-        total = torch.zeros((), device=data.labels.device)  # stays on the device: no synchronisation per batch
-        with _drawn(data, seed, epoch) as generator:
-            for part in _iterations(model, optimizer, data, recipe, epoch, generator):
-                total += part
-        loss = float(total) / len(data)
+        _restore(run, start)
+        first = start.epoch
+    for epoch in range(first, recipe.epochs):
+        loss = _mean_loss(run, seed, epoch)
         if not math.isfinite(loss):
-            raise DivergedError(f"the run {name!r} diverged in epoch {epoch + 1} (loss {loss}); lower lr={recipe.lr}")
-        weights, momentum = (_contiguous(x) for x in (parameters(model), _momentum(model, optimizer)))
-        yield Checkpoint(epoch + 1, weights, buffers(model), momentum, loss)
+            wrong = f"the run {name!r} diverged in epoch {epoch + 1} (loss {loss})"
+            raise DivergedError(f"{wrong}; lower lr={recipe.lr}")
+        yield Checkpoint(
+            epoch=epoch + 1,
+            params=_contiguous(parameters(run.model)),
+            buffers=buffers(run.model),
+            momentum=_contiguous(_momentum(run)),
+            loss=loss,
+        )
 
 
 def snapshots(
-    model: nn.Module, data: Split, recipe: Recipe, *, seed: int, name: str, every: int, iterations: int
+    model: nn.Module,
+    data: Split,
+    recipe: Recipe,
+    *,
+    seed: int,
+    name: str,
+    every: int,
+    iterations: int,
 ) -> list[Params]:
-    """The weights at the start of `train` and after every `every` of its first `iterations` iterations.
+    """The weights at the start of `train`, then every `every` of its first `iterations` iterations.
 
     Raises ``ValueError`` when training is shorter than that.
     """
     longest = recipe.epochs * math.ceil(len(data) / recipe.batch_size)
     if not 1 <= every <= iterations <= longest:
-        raise ValueError(f"{name}: needs 1 <= every={every} <= iterations={iterations} <= {longest}, the length of its training")
-    model, optimizer = _prepared(model, data, recipe, name)
-    found, done = [_contiguous(parameters(model))], 0
+        raise ValueError(
+            f"{name}: needs 1 <= every={every} <= iterations={iterations} <= {longest}, "
+            "the length of its training"
+        )
+    run = _prepared(model, data, recipe, name)
+    found = [_contiguous(parameters(run.model))]
+    done = 0
     for epoch in range(recipe.epochs):
         with _drawn(data, seed, epoch) as generator:
-            for _ in _iterations(model, optimizer, data, recipe, epoch, generator):
+            for _ in _iterations(run, epoch, generator):
                 done += 1
                 if done % every == 0:
-                    found.append(_contiguous(parameters(model)))
+                    found.append(_contiguous(parameters(run.model)))
                 if done == iterations:
                     return found
     return found
 
 
-def _prepared(model: nn.Module, data: Split, recipe: Recipe, name: str) -> tuple[nn.Module, torch.optim.SGD]:
-    """A copy of a model in the memory format that convolutions like best, and its optimiser."""
+class _Run(NamedTuple):
+    """What training works on; `model` is changed in place."""
+
+    model: nn.Module
+    optimizer: torch.optim.SGD
+    data: Split
+    recipe: Recipe
+
+
+def _prepared(model: nn.Module, data: Split, recipe: Recipe, name: str) -> _Run:
+    """A copy of a model, in the memory format that convolutions like best, and its optimiser."""
     if recipe.batch_size > len(data):
-        raise ValueError(f"{name}: batch_size={recipe.batch_size} is larger than the training set of {len(data)}")
+        wrong = f"batch_size={recipe.batch_size} is larger than the training set of {len(data)}"
+        raise ValueError(f"{name}: {wrong}")
     model = copy.deepcopy(model).train()
     for parameter in model.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=memory_format(model))
-    optimizer = torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
-    return model, optimizer
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    )
+    return _Run(model, optimizer, data, recipe)
 
 
 @contextmanager
 def _drawn(data: Split, seed: int, epoch: int) -> Iterator[torch.Generator]:
-    """The generator of an epoch; layers that draw from the global state, such as dropout, find it seeded too."""
-    with torch.random.fork_rng([data.labels.device] if data.labels.is_cuda else []):
+    """The generator of an epoch.
+
+    Layers that draw from the global state, such as dropout, find it seeded too.
+    """
+    devices = [data.labels.device] if data.labels.is_cuda else []
+    with torch.random.fork_rng(devices):
         torch.manual_seed(_mix(seed, epoch))
         yield torch.Generator().manual_seed(_mix(seed, epoch))
 
 
-def _iterations(
-    model: nn.Module, optimizer: torch.optim.SGD, data: Split, recipe: Recipe, epoch: int, generator: torch.Generator
-) -> Iterator[Tensor]:
-    """One pass over the data in random order, the last incomplete batch included; the summed loss of each batch."""
-    batches, layout = torch.randperm(len(data), generator=generator).split(recipe.batch_size), memory_format(model)
+def _mean_loss(run: _Run, seed: int, epoch: int) -> float:
+    """The mean loss of an epoch of training."""
+    total = torch.zeros((), device=run.data.labels.device)  # no synchronisation per batch
+    with _drawn(run.data, seed, epoch) as generator:
+        for part in _iterations(run, epoch, generator):
+            total += part
+    return float(total) / len(run.data)
+
+
+def _iterations(run: _Run, epoch: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """One pass over the data in random order: the summed loss of each batch.
+
+    The last batch may be incomplete.
+    """
+    model, optimizer, data, recipe = run
+    layout = memory_format(model)
+    batches = torch.randperm(len(data), generator=generator).split(recipe.batch_size)
     for number, indices in enumerate(batches):
-        optimizer.param_groups[0]["lr"] = recipe.learning_rate(epoch * len(batches) + number, len(batches))
+        iteration = epoch * len(batches) + number
+        optimizer.param_groups[0]["lr"] = recipe.learning_rate(iteration, len(batches))
         inputs, labels = data.subset(indices).tensors(recipe.augmentation, generator)
         optimizer.zero_grad()
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=recipe.fast):
@@ -121,18 +172,24 @@ def _contiguous(params: Params) -> Params:
     return params.to(memory_format=torch.contiguous_format)
 
 
-def _momentum(model: nn.Module, optimizer: torch.optim.SGD) -> Params:
-    """The momentum of each parameter that has one (none without momentum, or without a gradient)."""
-    held = {name: optimizer.state[p].get("momentum_buffer") for name, p in model.named_parameters()}
-    return Params({name: m.clone() for name, m in held.items() if m is not None})
+def _momentum(run: _Run) -> Params:
+    """The momentum of each parameter that has one (none without momentum, or a gradient)."""
+    held = {}
+    for name, parameter in run.model.named_parameters():
+        momentum = run.optimizer.state[parameter].get("momentum_buffer")
+        if momentum is not None:
+            held[name] = momentum.clone()
+    return Params(held)
 
 
-def _restore(model: nn.Module, optimizer: torch.optim.SGD, checkpoint: Checkpoint) -> None:
-    model.load_state_dict(dict(checkpoint.params | checkpoint.buffers))
-    for name, parameter in model.named_parameters():
+def _restore(run: _Run, checkpoint: Checkpoint) -> None:
+    run.model.load_state_dict(dict(checkpoint.params | checkpoint.buffers))
+    for name, parameter in run.model.named_parameters():
         if name in checkpoint.momentum:
-            buffer = torch.empty_like(parameter, requires_grad=False)  # with the memory format of the parameter
-            optimizer.state[parameter]["momentum_buffer"] = buffer.copy_(checkpoint.momentum[name])
+            # With the memory format of the parameter.
+            momentum = torch.empty_like(parameter, requires_grad=False)
+            momentum.copy_(checkpoint.momentum[name])
+            run.optimizer.state[parameter]["momentum_buffer"] = momentum
 
 
 def _mix(seed: int, epoch: int) -> int:

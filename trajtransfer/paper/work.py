@@ -1,4 +1,4 @@
-"""Counted work: samples whose gradient was computed, floating-point operations of products, assignments.
+"""Counted work: samples whose gradient was computed, operations of products, assignments.
 
 Unlike seconds, these do not depend on what else the machine does.
 """
@@ -7,41 +7,45 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from trajtransfer.algorithms import Step
+from trajtransfer.batches import Batch
 from trajtransfer.objective import gradient
-from trajtransfer.paper.networks import task_of
-from trajtransfer.paper.settings import Setting
 from trajtransfer.params import parameters
 
 WORK = ("samples", "GFLOP", "assignments")  # what is counted of a step
 Row = dict[str, Any]
 
 
-def step_work(setting: Setting, each: int, step: Step, before: Step | None) -> Row:
-    """The work of one step after the one `before`; `each` are the operations of the gradient of one sample.
+def step_work(batch_size: int, each: int, step: Step, before: Step | None) -> Row:
+    """The work of one step after the one `before`.
 
-    GFLOP (10^9 operations) are those of gradients and of the products that make assignment problems. Solving these
-    takes no products: assignments are counted by their number.
+    `each` are the operations of the gradient of one of the `batch_size` samples. GFLOP (10^9
+    floating-point operations) are those of gradients and of the products that make assignment
+    problems. Solving these takes no products: assignments are counted by their number.
     """
-    samples = 2 * setting.batch_size * (step.gradient_pairs - (before.gradient_pairs if before else 0))
-    # Oracle and Git Re-Basin match once, for all steps.
-    matching = None if before and step.matching is before.matching else step.matching
+    earlier = before.gradient_pairs if before else 0
+    samples = 2 * batch_size * (step.gradient_pairs - earlier)
+    matching = step.matching
+    if before and before.matching is matching:  # Oracle and Git Re-Basin match once, for all steps
+        matching = None
     operations = samples * each + (matching.operations if matching else 0)
-    return {"samples": samples, "GFLOP": operations / 1e9, "assignments": matching.assignments if matching else 0}
+    return {
+        "samples": samples,
+        "GFLOP": operations / 1e9,
+        "assignments": matching.assignments if matching else 0,
+    }
 
 
-def epoch_work(setting: Setting, model: nn.Module, device: str) -> Row:
+def epoch_work(samples: int, each: int) -> Row:
     """The samples of an epoch of training, and the operations of their gradients in units of 10^9.
 
     Updates of weights, which are no products, are left out here as in `step_work`.
     """
-    samples = len(task_of(setting, device).train)
-    return {"samples": samples, "GFLOP": samples * sample_operations(setting, model, device) / 1e9}
+    return {"samples": samples, "GFLOP": samples * each / 1e9}
 
 
 def share_of_training(work: Row, training: Row) -> Row:
@@ -49,18 +53,18 @@ def share_of_training(work: Row, training: Row) -> Row:
     return {"share of training": work["GFLOP"] / training["GFLOP of training"]}
 
 
-def sample_operations(setting: Setting, model: nn.Module, device: str) -> int:
-    """The floating-point operations of the gradient of one sample: products and convolutions, forward and backward."""
-    examples = task_of(setting, device).train.subset(torch.arange(2)).tensors()
+def sample_operations(model: nn.Module, examples: Batch) -> int:
+    """The floating-point operations of the gradient of one sample, forward and backward."""
     with _Operations() as counted:
         gradient(model, parameters(model), examples)
-    return counted.total // 2  # of two samples: BatchNorm refuses one
+    return counted.total // len(examples[1])
 
 
 class _Operations(TorchDispatchMode):
     """Adds up the floating-point operations of products and convolutions by PyTorch's formulas.
 
-    PyTorch's own `FlopCounterMode` listens to the modules of all threads, and transfers may run in several.
+    PyTorch's own `FlopCounterMode` listens to the modules of all threads, and transfers may run in
+    several.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The command ``trajtransfer``: list and run notebooks, reproduce a profile, compare results, build the book."""
+"""The command ``trajtransfer``: run notebooks, reproduce profiles, compare, build the book."""
 
 from __future__ import annotations
 
@@ -10,18 +10,32 @@ from pathlib import Path
 
 from trajtransfer.paper.storage.project import RunError, checkout
 
-# What does the work, and torch with it, is imported by the commands that do it: help and refusals should not wait for it.
+# What does the work, and torch with it, is imported by the commands that do it: help and refusals
+# should not wait for it.
 
 COSTS = {
-    "run": "execute one notebook with parameters of your own: under a minute for settings on the bundled digits, a quarter of "
-    "an hour for Fashion-MNIST at width 4096 on two cores, hours for Conv8 on one GPU, days for ImageNet",
-    "reproduce": "execute all notebooks of a profile: quick (two cores, minutes), laptop (two cores, one to two hours), gpu (one "
-    "GPU, under an hour), paper (one GPU, weeks: ImageNet)",
+    "run": (
+        "execute one notebook with parameters of your own: under a minute for settings on the "
+        "bundled digits, a quarter of an hour for Fashion-MNIST at width 4096 on two cores, hours "
+        "for Conv8 on one GPU, days for ImageNet"
+    ),
+    "reproduce": (
+        "execute all notebooks of a profile: quick (two cores, minutes), laptop (two cores, one to "
+        "two hours), gpu (one GPU, under an hour), paper (one GPU, weeks: ImageNet)"
+    ),
+    "compare": (
+        "put two folders of results side by side; fails where a verdict or a number beyond "
+        "tolerance differs"
+    ),
 }
+DEVICE = "cpu, cuda, cuda:1, … (default: CUDA when there)"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 1 refused or failed (the reason on stderr), 130 interrupted."""
+    """Run one command. Returns the exit code: 0 done, 1 refused or failed, 130 interrupted.
+
+    The reason of a refusal or failure goes to stderr.
+    """
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
@@ -29,57 +43,99 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; nothing half-written was kept", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # a reader that had enough, such as `head`; nothing more can be said on this pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if options.command is not _list:
-            print("trajtransfer: stopped, since nothing reads what it says", file=sys.stderr)
-            return 1
+    except BrokenPipeError:
+        return _unheard(options)
+    except ModuleNotFoundError as error:
+        return _refused(_missing_package(error))
     except (RunError, ValueError, OSError) as error:
-        print(f"trajtransfer: {error}", file=sys.stderr)
-        return 1
+        return _refused(str(error))
     return 0
+
+
+def _refused(reason: str) -> int:
+    print(f"trajtransfer: {reason}", file=sys.stderr)
+    return 1
+
+
+def _unheard(options: argparse.Namespace) -> int:
+    """What reads our output had enough, such as `head`; nothing more can be said on this pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if options.command is _list:
+        return 0
+    return _refused("stopped, since nothing reads what it says")
+
+
+def _missing_package(error: ModuleNotFoundError) -> str:
+    """What to do about a package of others that is not installed; our own are never missing."""
+    package, _, _ = (error.name or "").partition(".")
+    if package in ("", "trajtransfer"):
+        raise error
+    return (
+        f"this command needs the package {package}, which is not installed; get it, and all that "
+        'the commands need, by pip install "trajtransfer[paper]"'
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="trajtransfer", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, action: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+    def command(
+        name: str, action: Callable[[argparse.Namespace], None], text: str
+    ) -> argparse.ArgumentParser:
         """A command whose help says the same in the list and on its own."""
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(command=action)
         return sub
 
     command("list", _list, "show the notebooks and settings with their parameters (seconds)")
-    run = command("run", _run, COSTS["run"])
-    run.add_argument("notebook", help="a name from `trajtransfer list`")
-    run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="may be repeated")
-    run.add_argument("--device", help="cpu, cuda, cuda:1, … (default: CUDA when there)")
-    run.add_argument("--output", type=Path, help="folder of the executed notebook, its JSON and CSV (default: runs/own)")
-    reproduce = command("reproduce", _reproduce, COSTS["reproduce"])
-    reproduce.add_argument("--profile", default="quick", help="a file of notebooks/profiles (default: quick)")
-    reproduce.add_argument("--only", nargs="+", default=[], metavar="RUN", help="make these runs anew and keep the others")
-    reproduce.add_argument("--device", help="cpu, cuda, cuda:1, … (default: CUDA when there)")
-    reproduce.add_argument("--output", type=Path, help="folder of the results (default: runs/PROFILE)")
-    build = command("book", _book, "render the book of executed results, computing nothing (under a minute)")
-    build.add_argument("--results", type=Path, help="a folder made by reproduce (default: the published results)")
-    compare = command(
-        "compare", _compare, "put two folders of results side by side; fails where a verdict or a number beyond tolerance differs"
-    )
+    _add_run(command("run", _run, COSTS["run"]))
+    _add_reproduce(command("reproduce", _reproduce, COSTS["reproduce"]))
+    words = "render the book of executed results, computing nothing (under a minute)"
+    book = command("book", _book, words)
+    words = "a folder made by reproduce (default: the published results)"
+    book.add_argument("--results", type=Path, help=words)
+    compare = command("compare", _compare, COSTS["compare"])
     compare.add_argument("first", type=Path, help="a folder made by reproduce")
-    compare.add_argument("second", type=Path, help="another, such as tests/reference (quick) or book/published")
+    words = "another, such as tests/reference (quick) or book/published"
+    compare.add_argument("second", type=Path, help=words)
     return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("notebook", help="a name from `trajtransfer list`")
+    run.add_argument(
+        "-p",
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="may be repeated; a list is written as in YAML: -p widths='[8, 32]'",
+    )
+    run.add_argument("--device", help=DEVICE)
+    words = "folder of the executed notebook, its JSON and CSV (default: runs/own)"
+    run.add_argument("--output", type=Path, help=words)
+
+
+def _add_reproduce(reproduce: argparse.ArgumentParser) -> None:
+    words = "a file of notebooks/profiles (default: quick)"
+    reproduce.add_argument("--profile", default="quick", help=words)
+    words = "make these runs anew and keep the others"
+    reproduce.add_argument("--only", nargs="+", default=[], metavar="RUN", help=words)
+    reproduce.add_argument("--device", help=DEVICE)
+    words = "folder of the results (default: runs/PROFILE)"
+    reproduce.add_argument("--output", type=Path, help=words)
 
 
 def _list(options: argparse.Namespace) -> None:
     root = checkout("notebooks")
     from trajtransfer.paper.settings import SETTINGS
-    from trajtransfer.publish.run_parameters import notebooks, parameters
+    from trajtransfer.publish.parameters import notebooks, parameters, shown
 
     for path in notebooks(root):
         print(path.stem)
-        for p in parameters(path).values():
-            print(f"  {p.name}: {p.type} = {p.default!r}  {p.help}")
+        for one in parameters(path).values():
+            print(f"  {one.name}: {one.kind} = {shown(one)}  {one.help}")
     print("settings")
     for name, chosen in SETTINGS.items():
         print(f"  {name}: {chosen.title()}; {chosen.summary()['training']}")
@@ -87,7 +143,7 @@ def _list(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     root = checkout("notebooks")
-    from trajtransfer.publish.run_parameters import parse_assignment
+    from trajtransfer.publish.parameters import parse_assignment
     from trajtransfer.publish.runner import own_run
 
     given = dict(parse_assignment(text) for text in options.parameter)
@@ -101,7 +157,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
-    root = checkout("notebooks")
+    root = checkout("_toc.yml", "notebooks")
     from trajtransfer.publish.profiles import reproduce
 
     output = options.output or root / "runs" / options.profile
@@ -118,14 +174,17 @@ def _book(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace) -> None:
     root = checkout("book/claims.yml")
     from trajtransfer.paper.storage import results
-    from trajtransfer.paper.storage.documents import read_claims
+    from trajtransfer.paper.storage.reading import read_claims
     from trajtransfer.publish import comparison
 
-    (_, first), (_, second) = (results.read(folder) for folder in (options.first, options.second))
+    _, first = results.read(options.first)
+    _, second = results.read(options.second)
     found = comparison.compare(read_claims(root), first, second)
     print(found.text)
     if not found.compared:
-        raise RunError(f"{options.first} and {options.second} have no two runs of the same parameters and data")
+        raise RunError(
+            f"{options.first} and {options.second} have no two runs of the same parameters and data"
+        )
     if found.turned or found.changed:
         turned = f"other verdicts: {', '.join(found.turned) or 'none'}"
         raise RunError(f"{turned}; numbers that differ beyond tolerance: {len(found.changed)}")

@@ -1,4 +1,7 @@
-"""What the README shows of the published results: a table and a picture, made by ``python -m trajtransfer.publish.readme``."""
+"""What the README shows of the published results: a table and a picture.
+
+``python -m trajtransfer.publish.readme`` renews both.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +11,42 @@ from statistics import fmean
 import nbformat
 
 from trajtransfer.algorithms import METHODS
-from trajtransfer.paper.claims import summary
-from trajtransfer.paper.record import markdown_table
+from trajtransfer.paper.claims import judged
+from trajtransfer.paper.presentation import markdown_table
 from trajtransfer.paper.storage import results
-from trajtransfer.paper.storage.documents import RecordFile, Run, read_claims
+from trajtransfer.paper.storage.files import write_text
+from trajtransfer.paper.storage.outcomes import RecordFile
+from trajtransfer.paper.storage.plans import Run
 from trajtransfer.paper.storage.project import RunError, checkout
+from trajtransfer.paper.storage.reading import read_claims
 from trajtransfer.publish.build import LANDING
+from trajtransfer.publish.claim_tables import summary
 from trajtransfer.publish.pages import picture
 from trajtransfer.publish.profiles import profile_of
 
-START, END = "<!-- results: python -m trajtransfer.publish.readme -->", "<!-- end of results -->"
+START = "<!-- results: python -m trajtransfer.publish.readme -->"
+END = "<!-- end of results -->"
 SHOWN = ("naive", "gmt", "fgmt", "oracle")
 
 
 def shown(root: Path) -> str:
     """Accuracies (%) at the best step of every published transfer, and how many claims hold."""
     listing, records = results.read(root / "book" / "published")
-    runs = [run for run in profile_of(root, listing.profile).runs if run.notebook == "transfer" and run.name in records]
-    table = markdown_table([_row(run, records[run.name]) for run in runs])
-    return f"{table}\n\n{summary(read_claims(root), records)}"
+    rows = [
+        _row(run, records[run.name])
+        for run in profile_of(root, listing.profile).runs
+        if run.notebook == "transfer" and run.name in records
+    ]
+    verdicts = judged(read_claims(root), records)
+    return f"{markdown_table(rows)}\n\n{summary(verdicts)}"
 
 
 def _row(run: Run, record: RecordFile) -> dict[str, str]:
-    means = {METHODS[method].label: fmean(record.measures[f"{method}-peak"]) for method in SHOWN}
-    return {"": (run.title or run.name).partition(" (")[0]} | {name: f"{100 * mean:.1f}" for name, mean in means.items()}
+    row = {"": (run.title or run.name).partition(" (")[0]}
+    for method in SHOWN:
+        mean = fmean(record.measures[f"{method}-peak"])
+        row[METHODS[method].label] = f"{100 * mean:.1f}"
+    return row
 
 
 def write(root: Path) -> None:
@@ -39,12 +54,16 @@ def write(root: Path) -> None:
 
     Raises `RunError` for a README without the marks.
     """
-    path, folder = root / "README.md", root / "book" / "published"
+    path = root / "README.md"
     text = path.read_text()
     if not 0 <= text.find(START) < text.find(END):
-        raise RunError(f"{path} has no lines {START!r} and {END!r}; put them where the results are to stand")
+        raise RunError(
+            f"{path} has no lines {START!r} and {END!r}; put them where the results are to stand"
+        )
     before, _, rest = text.partition(START)
-    results.write_text(path, f"{before}{START}\n{shown(root)}{END}{rest.partition(END)[2]}")
+    _, _, after = rest.partition(END)
+    write_text(path, f"{before}{START}\n{shown(root)}{END}{after}")
+    folder = root / "book" / "published"
     page = nbformat.read(folder / f"{LANDING.partition('-')[0]}.ipynb", as_version=4)
     (folder / f"{LANDING}.png").write_bytes(picture(page, LANDING))
 

@@ -1,9 +1,8 @@
-"""Execute notebooks with checked parameters, and put the results in place only when they are complete."""
+"""Execute notebooks with checked parameters; results take their place when they are complete."""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,22 +14,25 @@ import nbformat
 import papermill
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
-from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from traitlets import Unicode
 from traitlets.config import Config
 
-from trajtransfer.paper.storage.documents import RecordFile, Run, read_json, read_notebook
+from trajtransfer.paper.storage.outcomes import RecordFile
+from trajtransfer.paper.storage.plans import Run
 from trajtransfer.paper.storage.project import RunError
+from trajtransfer.paper.storage.reading import read_json, read_notebook
 from trajtransfer.paper.storage.results import OWN, Results, opened
-from trajtransfer.publish.run_parameters import check, check_meaning, notebooks
+from trajtransfer.publish.labels import label
+from trajtransfer.publish.meaning import check_meaning, threads
+from trajtransfer.publish.parameters import convert, notebooks
 
 NOTICES = ".notices"
 KERNEL_LOG = ".kernel.log"
 
 
 class LoggingKernelManager(AsyncKernelManager):
-    """Starts kernels that write what their notebook does not catch into the file `log`, not on the terminal."""
+    """Starts kernels that write what their notebook does not catch into the file `log`."""
 
     log_file = Unicode(config=True)
 
@@ -44,29 +46,35 @@ class LoggingKernelManager(AsyncKernelManager):
 def own_run(root: Path, notebook: str, given: Mapping[str, Any], output: Path) -> Path:
     """Execute a notebook with parameters of one's own into `output`; returns the executed copy.
 
-    Raises `RunError` for bad input, for an error inside the notebook, and for a folder that is not ours to write.
+    Raises `RunError` for bad input, for an error inside the notebook, and for a folder that is not
+    ours to write.
     """
     path = root / "notebooks" / f"{notebook}.ipynb"
     if path not in notebooks(root):
-        raise RunError(f"unknown notebook {notebook!r}; known: {', '.join(p.stem for p in notebooks(root))}")
-    chosen = Run(name=notebook, notebook=notebook, parameters=check(path, given))
-    check_meaning(path, chosen.parameters)
+        known = ", ".join(found.stem for found in notebooks(root))
+        raise RunError(f"unknown notebook {notebook!r}; known: {known}")
+    values = convert(path, given)
+    check_meaning(path, values)
+    chosen = Run(name=notebook, notebook=notebook, parameters=values, threads=threads(path, values))
     with opened(root, output) as results:
         run(root, chosen, results, OWN)
     return output / f"{notebook}.ipynb"
 
 
 def run(root: Path, chosen: Run, results: Results, profile: str, origin: str = "") -> None:
-    """Execute a run and let it take its place among `results`: the notebook, its record (JSON) and tables (CSV).
+    """Execute a run and let it take its place among `results`.
 
-    Its parameters are converted and checked. All is made in a work folder: a failed or interrupted run leaves earlier
-    results as they were. `origin` says what it was made of. Raises `RunError` for an error inside the notebook, and
-    where the folder cannot be written.
+    These are the notebook, its record (JSON) and its tables (CSV). Its parameters are converted and
+    checked. All is made in a work folder: a failed or interrupted run leaves earlier results as
+    they were. `origin` says what it was made of. Raises `RunError` for an error inside the
+    notebook, and where the folder cannot be written.
     """
     try:
         _run(root, chosen, results, profile, origin)
     except OSError as error:
-        raise RunError(f"{results.folder} cannot be written ({error}); make room, or choose another --output") from error
+        raise RunError(
+            f"{results.folder} cannot be written ({error}); make room, or choose another --output"
+        ) from error
 
 
 def _run(root: Path, chosen: Run, results: Results, profile: str, origin: str) -> None:
@@ -75,7 +83,7 @@ def _run(root: Path, chosen: Run, results: Results, profile: str, origin: str) -
     results.require_room(chosen.name)
     with results.work(chosen.name) as work:
         executed = work / f"{chosen.name}.ipynb"
-        with _environment(root, values, profile, work):
+        with _environment(root, chosen, profile, work):
             _execute(path, executed, values)
         _tidy(executed, chosen)
         read_json(work / f"{chosen.name}.json", RecordFile, f"end {path} with results.save()")
@@ -83,19 +91,19 @@ def _run(root: Path, chosen: Run, results: Results, profile: str, origin: str) -
 
 
 @contextmanager
-def _environment(root: Path, values: Mapping[str, Any], profile: str, work: Path) -> Iterator[None]:
+def _environment(root: Path, chosen: Run, profile: str, work: Path) -> Iterator[None]:
     """What a kernel inherits; what it has to tell the terminal is shown meanwhile."""
+    data = Path(os.environ.get("TRAJTRANSFER_DATA", root / "data"))
     inherited = {
         "TRAJTRANSFER_HOME": str(root.resolve()),
-        "TRAJTRANSFER_DATA": str(Path(os.environ.get("TRAJTRANSFER_DATA", root / "data")).resolve()),
+        "TRAJTRANSFER_DATA": str(data.resolve()),
         "TRAJTRANSFER_PROFILE": profile,
         "TRAJTRANSFER_RECORDS": str(work.resolve()),
         "TRAJTRANSFER_NOTICES": str((work / NOTICES).resolve()),
         "TQDM_DISABLE": "1",  # progress bars would end up in the stored outputs
     }
-    if "resnet" in str(values.get("setting")):
-        # a ResNet was seen to stand still on two threads of a CPU (see `objective.memory_format`); one costs a small one nothing
-        inherited["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
+    if chosen.threads is not None:
+        inherited["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(chosen.threads))
     before = dict(os.environ)
     os.environ.update(inherited)
     try:
@@ -133,24 +141,46 @@ def _shown(path: Path) -> Iterator[None]:
 
 def _execute(path: Path, executed: Path, values: dict[str, Any]) -> None:
     log = executed.parent.resolve() / KERNEL_LOG
-    # Kernels on this machine talk over sockets of the file system: the default, TCP, makes them print a warning.
-    config = Config({"KernelManager": {"transport": "ipc"}, "LoggingKernelManager": {"log_file": str(log)}})
     try:
         papermill.execute_notebook(
-            str(path), str(executed), values, kernel_name="python3", cwd=str(executed.parent), progress_bar=sys.stderr.isatty(),
-            request_save_on_cell_execute=False, record_timing=False, store_widget_state=False, config=config,
+            str(path),
+            str(executed),
+            values,
+            kernel_name="python3",
             kernel_manager_class=LoggingKernelManager,
-        )  # fmt: skip
+            config=_kernels(log),
+            cwd=str(executed.parent),
+            progress_bar=sys.stderr.isatty(),
+            request_save_on_cell_execute=False,
+            record_timing=False,
+            store_widget_state=False,
+        )
     except (DeadKernelError, RuntimeError) as error:
-        said = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
-        words = f"; the last that it said: {said[0]}" if said else ""
-        raise RunError(f"{path.stem} stopped without an error of its own; most often it ran out of memory{words}") from error
+        raise RunError(
+            f"{path.stem} stopped without an error of its own; most often it ran out of memory"
+            f"{_last_words(log)}"
+        ) from error
     except PapermillExecutionError as error:
-        raise RunError(f"{path.stem} failed in cell {error.exec_count}: {error.ename}: {error.evalue}") from error
+        raise RunError(
+            f"{path.stem} failed in cell {error.exec_count}: {error.ename}: {error.evalue}"
+        ) from error
+
+
+def _kernels(log: Path) -> Config:
+    """Kernels talk over sockets of the file system: over TCP, the default, they print a warning."""
+    return Config(
+        {"KernelManager": {"transport": "ipc"}, "LoggingKernelManager": {"log_file": str(log)}}
+    )
+
+
+def _last_words(log: Path) -> str:
+    """The last line that a kernel wrote past its notebook, as a clause."""
+    text = log.read_text(errors="replace").strip() if log.exists() else ""
+    return f"; the last that it said: {text.splitlines()[-1]}" if text else ""
 
 
 def _tidy(executed: Path, chosen: Run) -> None:
-    """Drop timestamps, and let the notebook carry the name of this run so that pages can share a book."""
+    """Drop timestamps, and give a notebook the name of its run, so that pages can share a book."""
     content = read_notebook(executed, "run it again")
     content.metadata["papermill"] = {"parameters": content.metadata["papermill"]["parameters"]}
     content.metadata.get("language_info", {}).pop("version", None)
@@ -160,25 +190,3 @@ def _tidy(executed: Path, chosen: Run) -> None:
         cell.metadata.pop("execution", None)
     label(content, chosen)
     nbformat.write(content, executed)
-
-
-def label(content: NotebookNode, chosen: Run) -> None:
-    """Give the labels of a notebook the name of a run, and its opening words the title and the note of it."""
-    for cell in content.cells:
-        if figure := cell.metadata.get("mystnb", {}).get("figure"):
-            figure["name"] = figure["name"].replace(chosen.notebook, chosen.name, 1)
-            figure["caption"] = _relabel(figure["caption"], chosen.notebook, chosen.name)
-        if cell.cell_type == "markdown":
-            cell.source = _relabel(cell.source, chosen.notebook, chosen.name)
-    content.cells[0].source = _opening(content.cells[0].source, chosen)
-
-
-def _opening(text: str, chosen: Run) -> str:
-    """The first cell under the title of a run, with the note on it at the end."""
-    text = re.sub(r"^# .*", lambda own: f"# {chosen.title or own[0].removeprefix('# ')}", text)
-    return f"{text}\n\n{chosen.note}" if chosen.note else text
-
-
-def _relabel(text: str, notebook: str, name: str) -> str:
-    """Rename labels, glued values and downloads: every `` `notebook-… `` or `` `notebook.… `` in backticks."""
-    return re.sub(rf"([`<(]){re.escape(notebook)}(?=[-.])", rf"\g<1>{name}", text)

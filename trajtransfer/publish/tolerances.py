@@ -1,4 +1,4 @@
-"""By how much two numbers may differ: every column of a table and every measure has a kind, every kind one tolerance."""
+"""By how much two numbers may differ: columns and measures have kinds, every kind one tolerance."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import math
 import re
 from typing import NamedTuple
 
-# How alike two machines are: same processor, threads and libraries; others; others for small ResNets, whose training
-# amplifies rounding, so that another processor gives other networks.
+HERE = "trajtransfer/publish/tolerances.py"
+# How alike two machines are: same processor, threads and libraries; others; others for small
+# networks whose training amplifies rounding, so that another processor gives other ones.
 SAME = "same machine"
 OTHER = "another machine"
 ROUGH = "another machine, small ResNets"
+ROUGH_NETWORKS = ("resnet18",)
 FACTORS = {SAME: 1.0, OTHER: 1.0, ROUGH: 4.0}
 LAST_DIGIT = 1e-9  # the same code on the same machine gives the same numbers
 FACTOR = 0.75  # the widest relative tolerance, a factor of four
@@ -44,40 +46,62 @@ TOLERANCES = {
     "seconds": Tolerance(math.inf, "depends on what else the machine does: reported, not compared"),
 }
 # `TABLE/COLUMN` goes before `COLUMN`, which is of any table.
+COLUMNS_OF_KINDS = {
+    "label": (
+        "condition, data, from, layer, method, network, order, pair, pre-trained on, products, "
+        "series, source, start, to, trajectory"
+    ),
+    "count": (
+        "T, draw, epoch, epochs per member, gradient pairs, gradient_pairs, group, iteration, "
+        "members, number, permutation, s, samples, samples of training, sweep, "
+        "sweeps per match at most, t"
+    ),
+    "rounding": "change, position, share, width",
+    "accuracy": (
+        "accuracy, accuracy barrier, accuracy of members, calibration error, disagreement, gap, "
+        "peak, selection_accuracy, validation accuracy"
+    ),
+    "loss": "barrier, loss, nll",
+    "agreement": "agreement, agreement_identity",
+    "weight space": "control, distance, u, v",
+    "distance": "distances/distance",
+    "ratio": "invariance/control",
+    "cosine": "cosine, gradient_cosine, relative",
+    "slope": "high, intercept, low, slope",
+    "epochs": "epochs, saved",
+    "sweeps": "assignments, sweeps",
+    "work": "GFLOP, GFLOP of training, share of training",
+    "seconds": (
+        "shares/assignments, gradients, seconds, seconds of an epoch, seconds of assignments, "
+        "seconds of gradients, seconds of the rest, seconds of training, the rest"
+    ),
+}
 COLUMNS = {
-    column: kind
-    for kind, columns in {
-        "label": "condition, data, from, layer, method, network, order, pair, pre-trained on, products, series, source, start, "
-        "to, trajectory",
-        "count": "T, draw, epoch, epochs per member, gradient pairs, gradient_pairs, group, iteration, members, number, "
-        "permutation, s, samples, samples of training, sweep, sweeps per match at most, t",
-        "rounding": "change, position, share, width",
-        "accuracy": "accuracy, accuracy barrier, accuracy of members, calibration error, disagreement, gap, peak, "
-        "selection_accuracy, validation accuracy",
-        "loss": "barrier, loss, nll",
-        "agreement": "agreement, agreement_identity",
-        "weight space": "control, distance, u, v",
-        "distance": "distances/distance",
-        "ratio": "invariance/control",
-        "cosine": "cosine, gradient_cosine, relative",
-        "slope": "high, intercept, low, slope",
-        "epochs": "epochs, saved",
-        "sweeps": "assignments, sweeps",
-        "work": "GFLOP, GFLOP of training, share of training",
-        "seconds": "shares/assignments, gradients, seconds, seconds of an epoch, seconds of assignments, seconds of gradients, "
-        "seconds of the rest, seconds of training, the rest",
-    }.items()
-    for column in columns.split(", ")
+    column: kind for kind, columns in COLUMNS_OF_KINDS.items() for column in columns.split(", ")
 }
 METHOD = "(naive|oracle|rebasin|gmt|fgmt|standard|short)"
 MEASURES = {
     "count": "pairs",
     "rounding": "largest-change",
-    "accuracy": f"{METHOD}-(first|final|peak)(-minus-{METHOD})?|{METHOD}-(rise|fall)|{METHOD}-lead-over-{METHOD}"
-    f"|{METHOD}-(linear|cosine)-gain|{METHOD}-(recorded|linear|excess)-drop|{METHOD}-minus-full"
-    "|(accuracy|gap)-minus-(fgmt|standard)-(part|all)|(plain|permuted|tuned)-accuracy-barrier|bfloat16-minus-float32"
-    "|one-sweep-loss|spread-of-accuracy|pocket-[a-z-]+|new-network|old-network-fine-tuned"
-    "|the-movement-(transferred-by-FGMT|without-a-permutation)",
+    "accuracy": "|".join(
+        [
+            f"{METHOD}-(first|final|peak)(-minus-{METHOD})?",
+            f"{METHOD}-(rise|fall)",
+            f"{METHOD}-lead-over-{METHOD}",
+            f"{METHOD}-(linear|cosine)-gain",
+            f"{METHOD}-(recorded|linear|excess)-drop",
+            f"{METHOD}-minus-full",
+            "(accuracy|gap)-minus-(fgmt|standard)-(part|all)",
+            "(plain|permuted|tuned)-accuracy-barrier",
+            "bfloat16-minus-float32",
+            "one-sweep-loss",
+            "spread-of-accuracy",
+            "pocket-[a-z-]+",
+            "new-network",
+            "old-network-fine-tuned",
+            "the-movement-(transferred-by-FGMT|without-a-permutation)",
+        ]
+    ),
     "loss": f"{METHOD}-to-(source|target)|(plain|permuted|tuned)-barrier|barrier-(before|after)",
     "agreement": "spread-of-objective",
     "cosine": "gradient-cosine|identity|permuted|excess|(network|start)-minus-data",
@@ -94,7 +118,9 @@ def kind_of_column(column: str, table: str = "") -> str:
     if f"{table}/{column}" in COLUMNS:
         return COLUMNS[f"{table}/{column}"]
     if column not in COLUMNS:
-        raise ValueError(f"no kind is known for the column {column!r}; add it to COLUMNS in trajtransfer/tolerances.py")
+        raise ValueError(
+            f"no kind is known for the column {column!r}; add it to COLUMNS_OF_KINDS in {HERE}"
+        )
     return COLUMNS[column]
 
 
@@ -103,15 +129,15 @@ def kind_of_measure(measure: str) -> str:
     for kind, pattern in MEASURES.items():
         if re.fullmatch(pattern, measure):
             return kind
-    raise ValueError(f"no kind is known for the measure {measure!r}; add it to MEASURES in trajtransfer/tolerances.py")
+    raise ValueError(f"no kind is known for the measure {measure!r}; add it to MEASURES in {HERE}")
 
 
 def allowed(kind: str, first: float, second: float, likeness: str = OTHER) -> float:
-    """By how much two finite numbers of a kind may differ when the machines that made them are so alike."""
-    size, _, relative = TOLERANCES[kind]
+    """By how much two finite numbers of a kind may differ, made on machines that are so alike."""
+    size = TOLERANCES[kind].size
     if likeness == SAME and kind != "seconds":
         return min(size, LAST_DIGIT * max(1.0, abs(first), abs(second)))
-    if not relative:
+    if not TOLERANCES[kind].relative:
         return size * FACTORS[likeness]
     return min(FACTOR, size * FACTORS[likeness]) * max(abs(first), abs(second))
 

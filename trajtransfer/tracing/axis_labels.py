@@ -1,9 +1,10 @@
 """Unification of axis labels: which entries of two axes have to move together.
 
-While a network is traced, every axis of every tensor is a tuple of `Piece`, each holding whole `Units`.
-Where two axes meet (an addition, a weight applied to an activation) they are unified as in logic
-programming: a group of units is replaced by another one, by coarser blocks, by several parts, or by
-nothing movable at all ("frozen"). Freezing is always valid, so it is the answer to every conflict.
+While a network is traced, every axis of every tensor is a tuple of `Piece`, each holding whole
+`Units`. Where two axes meet (an addition, a weight applied to an activation) they are unified as in
+logic programming: a group of units is replaced by another one, by coarser blocks, by several parts,
+or by nothing movable at all ("frozen"). Freezing is always valid, so it is the answer to every
+conflict.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 
 class Units:
-    """A group of units that is still being found out; `becomes` is what it was replaced by, if it was."""
+    """A group of units that is still being found out; `becomes` is what it was replaced by."""
 
     __slots__ = ("becomes", "size")
 
@@ -28,7 +29,10 @@ class Units:
 
 
 class Piece(NamedTuple):
-    """`size` entries of an axis; `block` neighbours belong to one unit; `units` is None where nothing moves."""
+    """`size` entries of an axis, of which `block` neighbours belong to one unit.
+
+    `units` is None where nothing moves.
+    """
 
     units: Units | None
     size: int
@@ -44,30 +48,40 @@ def fixed(size: int) -> Label:
 
 
 def fresh(size: int, block: int = 1) -> Label:
-    """The label of an axis of `size` entries in blocks of `block` about which nothing is known yet."""
+    """The label of an axis of `size` entries in blocks of `block`, with nothing known of it yet."""
     return (Piece(Units(size // block), size, block),) if size > block else fixed(size)
 
 
 def resolve(label: Iterable[Piece]) -> Label:
-    """Replace every group of units by what it has become; neighbouring immovable pieces are joined."""
-    pieces = [q for p in label for q in _resolve_piece(p) if q.size]
+    """Replace every group of units by what it has become; join neighbouring immovable pieces."""
+    pieces: list[Piece] = []
+    for piece in label:
+        pieces += [q for q in _resolve_piece(piece) if q.size]
     joined: list[Piece] = []
     for immovable, run in groupby(pieces, key=lambda p: p.units is None):
-        same = list(run)
-        joined += [Piece(None, sum(p.size for p in same))] if immovable else same
+        if immovable:
+            joined.append(Piece(None, sum(p.size for p in run)))
+        else:
+            joined += run
     return tuple(joined)
 
 
 def _resolve_piece(piece: Piece) -> Iterable[Piece]:
     if piece.units is None or piece.units.becomes is None:
         return (piece,)
-    return resolve(Piece(q.units, q.size * piece.block, q.block * piece.block) for q in piece.units.becomes)
+    return resolve(_widened(q, piece.block) for q in piece.units.becomes)
+
+
+def _widened(piece: Piece, block: int) -> Piece:
+    """A piece of units as one of entries, of which every unit holds a block."""
+    return Piece(piece.units, piece.size * block, piece.block * block)
 
 
 def unify(a: Label, b: Label) -> Label:
     """Make two axes of the same size move together and return their common label."""
     while True:
-        a, b = resolve(a), resolve(b)
+        a = resolve(a)
+        b = resolve(b)
         conflict = _first_conflict(a, b)
         if conflict is None:
             return a
@@ -89,22 +103,24 @@ def movable(label: Label) -> bool:
 def split(label: Label, sizes: Sequence[int]) -> list[Label]:
     """Cut an axis into parts of the given sizes that move independently of each other."""
     parts = [fresh(size) for size in sizes]
-    unify(label, tuple(piece for part in parts for piece in part))
+    unify(label, sum(parts, start=()))
     return [resolve(part) for part in parts]
 
 
 def _first_conflict(a: Label, b: Label) -> tuple[Piece, Piece] | None:
     """The first pair of pieces that start at the same entry and do not agree."""
-    left, right = list(a), list(b)
+    left = list(a)
+    right = list(b)
     while left and right:
-        p, q = left.pop(0), right.pop(0)
+        p = left.pop(0)
+        q = right.pop(0)
         if p == q:
             continue
-        if p.units is None and q.units is None:  # both immovable, of different length: go on behind the shorter
-            longer = left if p.size > q.size else right
-            longer.insert(0, Piece(None, abs(p.size - q.size)))
-            continue
-        return p, q
+        if p.units is not None or q.units is not None:
+            return p, q
+        # Both are immovable and of different length: go on behind the shorter.
+        longer = left if p.size > q.size else right
+        longer.insert(0, Piece(None, abs(p.size - q.size)))
     if left or right:
         raise ValueError(f"axes of {_size(a)} and {_size(b)} entries cannot be unified")
     return None

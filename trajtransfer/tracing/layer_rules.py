@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 
 from trajtransfer.tracing.axis_labels import Label, fixed, freeze, fresh, split, unify
-from trajtransfer.tracing.registry import Call, Traced, Unsupported, freeze_all, rule, unify_all, with_weight
+from trajtransfer.tracing.registry import (
+    Call,
+    Traced,
+    Unsupported,
+    freeze_all,
+    rule,
+    unify_all,
+    with_weight,
+)
 
 
 @rule("Linear")
@@ -26,34 +34,45 @@ def _linear(x: Traced, weight: Traced | None, bias: Traced | None) -> tuple[Labe
 
 @rule("Conv1d", "Conv2d", "Conv3d")
 def _convolution(call: Call) -> tuple[Label, ...]:
-    x, weight, groups = call.args[0], call.weight("weight"), call.module.groups
+    x = call.args[0]
+    weight = call.weight("weight")
+    groups = call.module.groups
     assert weight is not None
     if len(x.axes) != len(weight.axes):
         raise Unsupported("an input without a batch axis")
     freeze_all(x.axes[2:] + weight.axes[2:])
-    channels, outputs = x.axes[1], weight.axes[0]
     if groups == 1:
-        unify(channels, weight.axes[1])
+        unify(x.axes[1], weight.axes[1])
     else:
-        _grouped(channels, weight.axes[1], outputs, x.shape[1], weight.shape[0], groups)
-    return (x.axes[0], with_weight(outputs, call.weight("bias")), *map(fixed, call.shape[2:]))
+        _grouped(x, weight, groups)
+    outputs = with_weight(weight.axes[0], call.weight("bias"))
+    return (x.axes[0], outputs, *map(fixed, call.shape[2:]))
 
 
-def _grouped(channels: Label, inner: Label, outputs: Label, inputs: int, size: int, groups: int) -> None:
+def _grouped(x: Traced, weight: Traced, groups: int) -> None:
     """Of the two symmetries of a grouped convolution, keep the one with more elements.
 
-    Either whole groups trade places (G! elements; for a depthwise convolution these are its channels), or
-    units move inside the groups: alike for the inputs of all groups, independently for their outputs.
+    Either whole groups trade places (G! elements; for a depthwise convolution these are its
+    channels), or units move inside the groups: alike for the inputs of all groups, independently
+    for their outputs.
     """
-    within = groups * math.lgamma(size // groups + 1) + math.lgamma(inputs // groups + 1)
+    inputs = x.shape[1]
+    outputs = weight.shape[0]
+    within = groups * math.lgamma(outputs // groups + 1) + math.lgamma(inputs // groups + 1)
     if math.lgamma(groups + 1) >= within:
         whole = fresh(groups)
-        for label, length in ((channels, inputs), (outputs, size)):
-            unify(label, tuple(p._replace(size=length, block=length // groups) for p in whole))
-        freeze(inner)
+        unify(x.axes[1], _spread(whole, inputs))
+        unify(weight.axes[0], _spread(whole, outputs))
+        freeze(weight.axes[1])
     else:
-        unify(channels, inner * groups)
-        split(outputs, [size // groups] * groups)
+        unify(x.axes[1], weight.axes[1] * groups)
+        split(weight.axes[0], [outputs // groups] * groups)
+
+
+def _spread(whole: Label, size: int) -> Label:
+    """The label of an axis whose entries are a block for each unit of another."""
+    count = sum(piece.size for piece in whole)
+    return tuple(piece._replace(size=size, block=size // count) for piece in whole)
 
 
 @rule("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")
@@ -73,8 +92,9 @@ def _batch_norm(call: Call) -> tuple[Label, ...]:
 
 @rule("GroupNorm")
 def _group_norm(call: Call) -> tuple[Label, ...]:
-    """Channels move inside their groups, or whole groups trade places, whichever has more elements."""
-    x, groups = call.args[0], call.module.num_groups
+    """Channels move inside their groups, or whole groups trade places: what has more elements."""
+    x = call.args[0]
+    groups = call.module.num_groups
     size = x.shape[1] // groups
     if math.lgamma(groups + 1) >= groups * math.lgamma(size + 1):
         unify(x.axes[1], fresh(x.shape[1], size))
@@ -105,7 +125,8 @@ def _normalised(x: Traced, *weights: Traced | None) -> tuple[Label, ...]:
 
 @rule("PReLU")
 def _prelu(call: Call) -> tuple[Label, ...]:
-    x, weight = call.args[0], call.weight("weight")
+    x = call.args[0]
+    weight = call.weight("weight")
     assert weight is not None
     if weight.shape[0] > 1:
         unify(x.axes[1], weight.axes[0])

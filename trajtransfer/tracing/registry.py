@@ -1,7 +1,7 @@
 """The table of tracing rules, and what a rule is given.
 
-A rule relates the axis labels of the inputs, weights and output of one call. Functions, methods and modules
-share one table, keyed by the name of the function or the class of the module.
+A rule relates the axis labels of the inputs, weights and output of one call. Functions, methods and
+modules share one table, keyed by the name of the function or the class of the module.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ class Traced(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call of `name`: `args` and `kwargs` with tensors as `Traced`, the `shape` of the result, and access to weights.
+    """One call of `name`, with `args` and `kwargs` in which tensors are `Traced`.
 
-    `shape` is a tuple of shapes where the result is several tensors; `module` is the called layer, if any;
-    `weight(name)` is the `Traced` of a parameter or buffer of that layer, or None if it has none.
+    `shape` is that of the result, a tuple of shapes where it is several tensors; `module` is the
+    called layer, if any; `weight(name)` is the `Traced` of a parameter or buffer of that layer, or
+    None if it has none.
     """
 
     name: str
@@ -35,23 +36,37 @@ class Call(NamedTuple):
 
     @classmethod
     def bound(cls, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *rest: Any) -> Call:
-        """A call with aliases of arguments resolved and its operands, however they were given, in front."""
+        """A call with aliases of arguments resolved and its operands in front, however given."""
         kwargs = {ALIASES.get(key, key): value for key, value in kwargs.items()}
-        operands = [kwargs.pop(key) for key in OPERANDS[len(args) :] if key in kwargs] if len(args) < 2 else []
-        if any(isinstance(v, Traced) for key, v in kwargs.items() if key not in ("weight", "bias")):
+        for operand in OPERANDS[len(args) :]:
+            if operand in kwargs:
+                args = (*args, kwargs.pop(operand))
+        others = kwargs.keys() - {"weight", "bias"}
+        if any(isinstance(kwargs[key], Traced) for key in others):
             raise Unsupported(f"tensors given as {', '.join(kwargs)}")
-        return cls(name, (*args, *operands), kwargs, *rest)
+        return cls(name, args, kwargs, *rest)
 
     def option(self, position: int, name: str, default: Any = None) -> Any:
         """An argument given by position or by name."""
-        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
+        if len(self.args) > position:
+            return self.args[position]
+        return self.kwargs.get(name, default)
 
 
-# Names that PyTorch accepts for one thing, and the names of the operands of a function in their order.
-ALIASES = {"axis": "dim", "keepdims": "keepdim", "x2": "other", "mat2": "other", "tensors": "input", "x": "input"}
+# Names that PyTorch accepts for one thing, and the operands of a function in their order.
+ALIASES = {
+    "axis": "dim",
+    "keepdims": "keepdim",
+    "mat2": "other",
+    "tensors": "input",
+    "x": "input",
+    "x2": "other",
+}
 OPERANDS = ("input", "other")
 Rule = Callable[[Call], Any]
-IN_PLACE: set[str] = set()  # operations that are also understood with an underscore behind their name
+IN_PLACE: set[str] = (
+    set()
+)  # operations that are also understood with an underscore behind their name
 RULES: dict[str, Rule] = {}
 
 
@@ -70,10 +85,11 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
 
 def checked(axes: Any, shape: Any, several: bool) -> Any:
-    """What a rule returned as `Traced`, after a check that its labels have the sizes of the result."""
+    """What a rule returned as `Traced`, if its labels have the sizes of the result."""
     if several:
-        return [checked(a, s, False) for a, s in zip(axes, shape, strict=True)]
-    if tuple(sum(piece.size for piece in label) for label in axes) != shape:
+        return [checked(one, own, False) for one, own in zip(axes, shape, strict=True)]
+    sizes = tuple(sum(piece.size for piece in label) for label in axes)
+    if sizes != shape:
         raise Unsupported(f"the result has shape {shape}")
     return Traced(shape, axes)
 
@@ -84,10 +100,12 @@ def with_weight(label: Label, weight: Traced | None) -> Label:
 
 
 def unify_all(a: Sequence[Label], b: Sequence[Label]) -> None:
+    """Let the axes of one sequence move with those of another."""
     for x, y in zip(a, b, strict=True):
         unify(x, y)
 
 
 def freeze_all(labels: Sequence[Label]) -> None:
+    """Let nothing move the entries of several axes."""
     for label in labels:
         freeze(label)

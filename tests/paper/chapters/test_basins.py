@@ -5,37 +5,61 @@ from __future__ import annotations
 import math
 from itertools import combinations
 
+import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
 
-import trajtransfer as tt
 from trajtransfer.landscape import Interpolation, Plane
-from trajtransfer.paper import experiment, networks
+from trajtransfer.objective import Score
+from trajtransfer.paper import measures, networks, tables
 from trajtransfer.paper.chapters import basins
+from trajtransfer.paper.chapters.basins import SOURCE, TARGET
+from trajtransfer.paper.lab import Lab
+from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.settings import setting
-from trajtransfer.paper.subsequent import subsequent
+from trajtransfer.paper.subsequent import transferred
 
 pytestmark = pytest.mark.usefixtures("home")  # one project for the module
-PAIR = (1, 2)
+PAIR = Seeds(1, 2)
 TINY = setting("mnist5k-mlp", width=8, epochs=3, steps=3, next_epochs=1)
 
 
-def profile(*accuracies: float, losses=None, positions=(0, 0.25, 1)) -> Interpolation:
-    scores = zip(losses or [0.0] * len(accuracies), accuracies, strict=True)
-    return Interpolation(tuple(positions), tuple(tt.Score(*score) for score in scores))
+@pytest.fixture
+def lab():
+    return Lab(TINY, "cpu")
 
 
-def score(params: tt.Params, seed: int = 2) -> tt.Score:
-    return networks.evaluate(networks.initialised(TINY, seed), params, networks.task_of(TINY).validation)
+def profile(*accuracies, losses=None, positions=(0, 0.25, 1)):
+    losses = losses or [0.0] * len(accuracies)
+    scores = [Score(*both) for both in zip(losses, accuracies, strict=True)]
+    return Interpolation(tuple(positions), tuple(scores))
 
 
-def same(a: tt.Params, b: tt.Params) -> bool:
+def same(a, b):
     return (a - b).norm() <= 1e-6 * a.norm()
 
 
-def spied(monkeypatch, name: str) -> list[tuple]:
-    calls, original = [], getattr(basins, name)
-    monkeypatch.setattr(basins, name, lambda *a, **k: calls.append(a) or original(*a, **k))
+def spied(monkeypatch, name):
+    """What a function of the chapter is called with."""
+    calls = []
+    original = getattr(basins, name)
+
+    def spy(*arguments, **options):
+        calls.append(arguments)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(basins, name, spy)
     return calls
+
+
+def segment(rows, start, end):
+    """The rows of one segment by position."""
+    mine = rows[(rows["from"] == start) & (rows["to"] == end)]
+    return mine.set_index("position")
+
+
+def kinds(rows):
+    return list(rows[["from", "to"]].drop_duplicates().itertuples(index=False, name=None))
 
 
 def test_barriers_by_hand():
@@ -45,91 +69,164 @@ def test_barriers_by_hand():
     assert profile(0.4, 0.4, 0.8).accuracy_barrier == pytest.approx(0.1)
     found = profile(0, 0, 0, losses=[1.0, 3.0, 2.0])
     assert found.barrier == pytest.approx(1.75) and found.accuracy_barrier == 0
-    assert profile(0.9, 0.2, 0.3, 0.9, positions=(0, 0.4, 0.5, 1)).accuracy_barrier == pytest.approx(0.7)
+    deep = profile(0.9, 0.2, 0.3, 0.9, positions=(0, 0.4, 0.5, 1))
+    assert deep.accuracy_barrier == pytest.approx(0.7)
 
 
-def test_naive_segments_start_and_end_where_they_say(monkeypatch):
-    source, target = (networks.network(TINY, seed) for seed in PAIR)
-    calls = spied(monkeypatch, "segment")
-    found = basins.segments(TINY, ["naive"], PAIR, "cpu", 3)
+def test_naive_segments_start_and_end_where_they_say(lab, monkeypatch):
+    source = lab.network(1)
+    target = lab.network(2)
+    calls = spied(monkeypatch, "interpolate")
+    found = basins.segments(lab, ["naive"], [PAIR], 3)
     start = target.start + (source.end - source.start)
-    assert list(found) == [("naive", "Source*"), ("naive", "trained target")]
+    assert kinds(found) == [("naive", SOURCE), ("naive", TARGET)]
     assert all(same(call[0], start) for call in calls)
     assert same(calls[0][1], source.end) and same(calls[1][1], target.end)
-    middle = found["naive", "trained target"].scores[1]
-    assert middle.loss == pytest.approx(score(0.5 * (start + target.end)).loss, rel=1e-5)
+    middle = segment(found, "naive", TARGET).loc[0.5]
+    expected = lab.score(0.5 * (start + target.end))
+    assert middle["loss"] == pytest.approx(expected.loss, rel=1e-5)
 
 
-def test_segments_of_a_matching_method_lead_to_the_permuted_source():
-    *_, (step, row) = experiment.follow(TINY, "fgmt", PAIR, "cpu")
-    source, target = (networks.network(TINY, seed) for seed in PAIR)
-    found = basins.segments(TINY, ["oracle", "fgmt"], PAIR, "cpu", 3)
-    to_source, to_target = found["fgmt", "Source*"], found["fgmt", "trained target"]
-    assert to_source.positions == to_target.positions == (0, 0.5, 1) and len(found) == 4
+def test_segments_of_a_matching_method_lead_to_the_permuted_source(lab):
+    *_, (step, row) = lab.follow("fgmt", PAIR)
+    source = lab.network(1)
+    target = lab.network(2)
+    found = basins.segments(lab, ["oracle", "fgmt"], [PAIR], 3)
+    assert len(kinds(found)) == 4
+    to_source = segment(found, "fgmt", SOURCE)
+    to_target = segment(found, "fgmt", TARGET)
     for profile in (to_source, to_target):
-        assert profile.scores[0] == (pytest.approx(row["loss"]), row["accuracy"])
-    assert to_source.scores[-1].loss == pytest.approx(score(source.end).loss, rel=1e-5)  # a permuted network is the same one
-    assert to_target.scores[-1].loss == pytest.approx(score(target.end).loss, rel=1e-5)
+        assert list(profile.index) == [0, 0.5, 1]
+        assert profile.loc[0, "loss"] == pytest.approx(row["loss"])
+        assert profile.loc[0, "accuracy"] == row["accuracy"]
+    # A permuted network is the same one.
+    assert to_source.loc[1, "loss"] == pytest.approx(lab.score(source.end).loss, rel=1e-5)
+    assert to_target.loc[1, "loss"] == pytest.approx(lab.score(target.end).loss, rel=1e-5)
     middle = 0.5 * (step.params + step.permutation(source.end))
-    assert to_source.scores[1].loss == pytest.approx(score(middle).loss, rel=1e-5)
+    assert to_source.loc[0.5, "loss"] == pytest.approx(lab.score(middle).loss, rel=1e-5)
 
 
-def test_fine_tuned_segments_start_at_the_trained_target():
-    found = basins.fine_tuned_segments(TINY, PAIR, "cpu", 3)
-    target, tuned = networks.network(TINY, 2), subsequent(TINY, "fgmt", PAIR, "cpu")[0]
+def test_fine_tuned_segments_start_at_the_trained_target(lab):
+    found = basins.fine_tuned_segments(lab, [PAIR], 3)
+    tuned, _ = transferred(lab, "fgmt", PAIR)
     names = ["FGMT+FT", "permuted source", "source as it is"]
-    assert list(found) == [("trained target", name) for name in names]
-    assert {profile.scores[0] for profile in found.values()} == {score(target.end)}
-    ends = [found["trained target", name].scores[-1].loss for name in names]
-    assert ends[0] == pytest.approx(score(tuned.end).loss) and ends[1] == pytest.approx(ends[2], rel=1e-5)
-    straight, permuted = (found["trained target", name].scores[1].loss for name in ("source as it is", "permuted source"))
+    assert kinds(found) == [(TARGET, name) for name in names]
+    starts = found[found["position"] == 0]
+    first = lab.score(lab.network(2).end)
+    assert set(zip(starts["loss"], starts["accuracy"], strict=True)) == {first}
+    ends = [segment(found, TARGET, name).loc[1, "loss"] for name in names]
+    assert ends[0] == pytest.approx(lab.score(tuned.end).loss)
+    assert ends[1] == pytest.approx(ends[2], rel=1e-5)
+    straight = segment(found, TARGET, "source as it is").loc[0.5, "loss"]
+    permuted = segment(found, TARGET, "permuted source").loc[0.5, "loss"]
     assert straight != pytest.approx(permuted)
 
 
-def test_the_plane_goes_through_its_corners(monkeypatch):
+def test_the_plane_goes_through_its_corners(lab, monkeypatch):
     calls = spied(monkeypatch, "plane")
-    found, names = basins.fine_tuned_plane(TINY, PAIR, "cpu", 3)
-    (target, tuned, source, _) = calls[0]
+    found, names = basins.fine_tuned_plane(lab, PAIR, 3)
+    ((target, tuned, source, _),) = calls
     assert names == ["trained target", "FGMT+FT", "permuted source"]
-    assert same(target, networks.network(TINY, 2).end) and same(tuned, subsequent(TINY, "fgmt", PAIR, "cpu")[0].end)
-    *_, (step, _) = experiment.follow(TINY, "fgmt", PAIR, "cpu")
-    assert same(source, step.permutation(networks.network(TINY, 1).end))
+    expected, _ = transferred(lab, "fgmt", PAIR)
+    assert same(target, lab.network(2).end) and same(tuned, expected.end)
+    *_, (step, _) = lab.follow("fgmt", PAIR)
+    assert same(source, step.permutation(lab.network(1).end))
     ends = zip(found.points, (target, tuned, source), strict=True)
     for (p, a), (q, b) in combinations(ends, 2):
         assert math.dist(p, q) == pytest.approx((a - b).norm(), rel=1e-5)
-    assert (len(found.u), len(found.v), len(found.scores), len(found.scores[0])) == (3, 3, 3, 3)
+    assert len(found.u) == len(found.v) == len(found.scores) == len(found.scores[0]) == 3
+
+
+def test_what_was_made_is_read_back_as_it_was(project, lab, monkeypatch):
+    pairs = [PAIR, Seeds(2, 1)]
+
+    def everything(lab):
+        plane, names = basins.fine_tuned_plane(lab, PAIR, 3)
+        segments = basins.segments(lab, ["naive", "fgmt"], pairs, 3)
+        return plane, names, segments, basins.fine_tuned_segments(lab, pairs, 3)
+
+    plane, names, segments, tuned = everything(lab)
+    assert list(segments["pair"].unique()) == list(tuned["pair"].unique()) == ["1-2", "2-1"]
+    monkeypatch.setattr(networks, "train", None)
+    monkeypatch.setattr(basins, "interpolate", None)
+    monkeypatch.setattr(basins, "plane", None)
+    again = everything(Lab(TINY, "cpu"))
+    assert again[0] == plane and again[1] == names
+    assert_frame_equal(again[2], segments)
+    assert_frame_equal(again[3], tuned)
+    assert_frame_equal(basins.plane_rows(again[0]), basins.plane_rows(plane))
 
 
 def test_rows_of_a_plane_run_along_u_first():
-    scores = tuple(tuple(tt.Score(10 * v + u, 0.1 * v) for u in (0, 1, 2)) for v in (0, 1))
+    scores = tuple(tuple(Score(10 * v + u, 0.1 * v) for u in (0, 1, 2)) for v in (0, 1))
     rows = basins.plane_rows(Plane((0, 1, 2), (0, 1), scores, ((0, 0), (1, 0), (0, 1))))
-    assert rows[0].keys() == {"u", "v", "loss", "accuracy"} and len(rows) == 6
-    assert all(row["loss"] == 10 * row["v"] + row["u"] and row["accuracy"] == 0.1 * row["v"] for row in rows)
+    assert list(rows) == ["u", "v", "loss", "accuracy"] and len(rows) == 6
+    assert list(rows["u"]) == [0, 1, 2, 0, 1, 2]
+    assert (rows["loss"] == 10 * rows["v"] + rows["u"]).all()
+    assert (rows["accuracy"] == 0.1 * rows["v"]).all()
 
 
-def test_rows_of_segments():
-    found = {("fgmt", "Source*"): profile(0.8, 0.5, 0.4, losses=[1.0, 3.0, 2.0])}
-    rows = basins.segment_rows(found, (3, 4))
-    assert [(row["position"], row["loss"], row["accuracy"]) for row in rows] == [(0, 1, 0.8), (0.25, 3, 0.5), (1, 2, 0.4)]
-    assert {(row["from"], row["to"], row["pair"]) for row in rows} == {("fgmt", "Source*", "3-4")}
-    (barriers,) = basins.barrier_rows(found, (3, 4))
-    assert (barriers["barrier"], barriers["accuracy barrier"]) == (pytest.approx(1.75), pytest.approx(0.2))
-    assert (barriers["from"], barriers["to"], barriers["pair"]) == ("fgmt", "Source*", "3-4")
+def by_hand(name, end, pair, losses, accuracies):
+    about = {"from": name, "to": end, "pair": pair}
+    scores = zip((0, 0.25, 1), losses, accuracies, strict=True)
+    return [about | {"position": p, "loss": x, "accuracy": a} for p, x, a in scores]
 
 
-def barrier(start: str, end: str, loss: float, accuracy: float = 0.0) -> dict:
-    return {"from": start, "to": end, "barrier": loss, "accuracy barrier": accuracy}
+def test_barriers_of_segments():
+    rows = [
+        *by_hand("fgmt", SOURCE, "3-4", (1.0, 3.0, 2.0), (0.8, 0.5, 0.4)),
+        *by_hand("fgmt", SOURCE, "1-2", (1.0, 1.0, 1.0), (0.8, 0.8, 0.8)),
+        *by_hand("fgmt", TARGET, "3-4", (0.0, 1.0, 0.0), (0.5, 0.5, 0.5)),
+    ]
+    found = basins.barriers(pd.DataFrame(rows))
+    assert found.to_dict("records") == [
+        barrier("fgmt", SOURCE, pytest.approx(1.75), pytest.approx(0.2), "3-4"),
+        barrier("fgmt", SOURCE, 0, 0, "1-2"),
+        barrier("fgmt", TARGET, 1, 0, "3-4"),
+    ]
+
+
+def test_rows_of_segments(lab):
+    rows = basins.segments_of_transfer(lab, "naive", Seeds(1, 2), 3)
+    assert [row["position"] for row in rows] == [0, 0.5, 1] * 2
+    assert {(row["from"], row["pair"]) for row in rows} == {("naive", "1-2")}
+    assert rows[0].keys() == {"from", "to", "pair", "position", "loss", "accuracy"}
+
+
+def barrier(start, end, loss, accuracy=0.0, pair="1-2"):
+    about = {"from": start, "to": end, "pair": pair}
+    return about | {"barrier": loss, "accuracy barrier": accuracy}
 
 
 def test_mean_barriers_are_those_of_one_kind_of_segment():
-    rows = [barrier("fgmt", "Source*", 1, 0.1), barrier("fgmt", "trained target", 50), barrier("fgmt", "Source*", 3, 0.3)]
-    found = basins.mean_barriers([*rows, barrier("oracle", "Source*", 70)], "fgmt", "Source*")
-    assert found == {"barrier (nats)": "2.000 ± 1.414", "barrier of accuracy (points)": "20.0 ± 14.1"}
+    rows = [
+        barrier("fgmt", SOURCE, 1, 0.1),
+        barrier("fgmt", TARGET, 50),
+        barrier("fgmt", SOURCE, 3, 0.3, "3-4"),
+        barrier("oracle", SOURCE, 70),
+    ]
+    first, *others = tables.barriers(pd.DataFrame(rows))
+    assert first == {
+        "from": "fgmt",
+        "to": SOURCE,
+        "barrier (nats)": "2.000 ± 1.414",
+        "barrier of accuracy (points)": "20.0 ± 14.1",
+    }
+    assert [(row["from"], row["to"]) for row in others] == [("fgmt", TARGET), ("oracle", SOURCE)]
+
+
+def oracle_share(rows):
+    (share,) = measures.of_basins(pd.DataFrame(rows))["oracle-over-fgmt"].values
+    return share
 
 
 def test_the_share_of_oracle_s_barrier():
-    ours = [barrier("fgmt", "trained target", 0.2), barrier("fgmt", "trained target", 0.6), barrier("fgmt", "Source*", 9)]
-    oracle = [barrier("oracle", "trained target", 0.1), barrier("oracle", "Source*", 9), barrier("naive", "trained target", 9)]
-    assert basins.oracle_share([*ours, *oracle]) == pytest.approx(0.1 / 0.4)
-    assert basins.oracle_share([*oracle, barrier("fgmt", "trained target", 0)]) == math.inf
-    assert basins.oracle_share([barrier(method, "trained target", 0) for method in ("oracle", "fgmt")]) == 1
+    oracle = [
+        barrier("oracle", TARGET, 0.1),
+        barrier("oracle", SOURCE, 9),
+        barrier("naive", TARGET, 9),
+    ]
+    ours = [barrier("fgmt", TARGET, 0.2), barrier("fgmt", TARGET, 0.6), barrier("fgmt", SOURCE, 9)]
+    assert oracle_share([*ours, *oracle]) == pytest.approx(0.1 / 0.4)
+    assert oracle_share([*oracle, barrier("fgmt", TARGET, 0)]) == math.inf
+    assert oracle_share([barrier(method, TARGET, 0) for method in ("oracle", "fgmt")]) == 1

@@ -25,7 +25,9 @@ def test_a_terminal_sees_how_far_and_how_long(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     assert list(progress(iter("abc"), "letters", total=3)) == ["a", "b", "c"]
-    assert "letters" in terminal.text and "/3 [" in terminal.text and "<" in terminal.text  # elapsed < remaining
+    assert (
+        "letters" in terminal.text and "/3 [" in terminal.text and "<" in terminal.text
+    )  # elapsed < remaining
 
 
 def test_a_log_stays_empty(capsys):

@@ -1,4 +1,4 @@
-"""What a transfer costs: gradient pairs and counted operations, and seconds of its parts (appendix D.3.4).
+"""What a transfer costs: gradient pairs, counted operations, seconds (appendix D.3.4).
 
 Shares of training are ratios of counted work. Seconds are the processor's, reported beside it.
 """
@@ -11,116 +11,141 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+import pandas as pd
 import torch
 
-from trajtransfer.algorithms import METHODS, Step
+from trajtransfer.algorithms import METHODS, Gradients, Step
 from trajtransfer.matching.assignment import prepare
-from trajtransfer.objective import paired_gradients
-from trajtransfer.paper.datasets.tasks import sample
-from trajtransfer.paper.experiment import Pair, source_line, specification
-from trajtransfer.paper.networks import initialised, network, task_of
-from trajtransfer.paper.settings import Setting
+from trajtransfer.paper.lab import Lab
+from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.training import train
-from trajtransfer.paper.work import WORK, epoch_work, sample_operations, share_of_training, step_work
-from trajtransfer.params import Params, parameters
+from trajtransfer.paper.work import WORK, epoch_work, share_of_training, step_work
+from trajtransfer.params import Params
 
+PARTS = ("gradients", "assignments", "the rest")
 Row = dict[str, Any]
 
 
-def cost_rows(settings: Sequence[Setting], lengths: Sequence[int], pair: Pair, device: str) -> list[Row]:
-    """`transfer_cost` of GMT and FGMT for each setting at each length T, beside the training of the target in full.
+def costs(labs: Sequence[Lab], lengths: Sequence[int], seeds: Seeds) -> pd.DataFrame:
+    """The `transfer_cost` of GMT and FGMT in each setting at each length T, beside training.
 
-    The share of training is a ratio of counted work. Seconds are measured in this process, one thing after the other.
+    The share of training is a ratio of counted work. Seconds are measured in this process, one
+    thing after the other.
     """
     rows = []
-    for setting in settings:
-        training = _training_cost(setting, pair[1], device)
+    for lab in labs:
+        training = lab.kept(training_cost, seeds.target)
         for steps in lengths:
+            shorter = lab.of(replace(lab.setting, steps=steps))
             for method in (name for name, one in METHODS.items() if one.knows == "gradients"):
-                row = transfer_cost(replace(setting, steps=steps), method, pair, device)
-                rows.append({"method": method} | share_of_training(row, training) | row | training)
-    return rows
+                row = shorter.kept(transfer_cost, method, seeds)
+                share = share_of_training(row, training)
+                rows.append({"method": method} | share | row | training)
+    return pd.DataFrame(rows)
 
 
-def _training_cost(setting: Setting, seed: int, device: str) -> Row:
+def training_cost(lab: Lab, seed: int) -> Row:
     """Work and seconds of a whole training, from those of one epoch."""
-    epoch = epoch_work(setting, initialised(setting, seed, device), device)
-    epoch |= {"seconds": epoch_seconds(setting, seed, device)}
-    return {f"{name} of training": value * setting.recipe.epochs for name, value in epoch.items()}
+    epoch = epoch_work(len(lab.task.train), lab.sample_operations)
+    epoch |= {"seconds": epoch_seconds(lab, seed)}
+    epochs = lab.setting.recipe.epochs
+    return {f"{name} of training": value * epochs for name, value in epoch.items()}
 
 
-def precision_rows(settings: Sequence[Setting], seed: int, device: str) -> list[Row]:
-    """What bfloat16 products do to training: seconds of an epoch and final validation accuracy, with and without."""
-    rows = []
-    for setting in settings:
-        for products, chosen in (("float32", setting), ("bfloat16", setting.with_fast_training())):
-            accuracy = network(chosen, seed, device).history[-1]["accuracy"]
-            seconds = epoch_seconds(chosen, seed, device)
-            rows.append({"network": setting.architecture, "width": setting.width, "products": products,
-                         "seconds of an epoch": seconds, "accuracy": accuracy})  # fmt: skip
-    return rows
-
-
-def rounded(row: Row) -> Row:
-    """A row for reading: seconds, shares and operations with three digits."""
-    return {name: f"{value:.3g}" if isinstance(value, float) else value for name, value in row.items()}
-
-
-def shares(rows: Sequence[Row]) -> list[Row]:
-    """Which part of the time of each transfer went to gradients, to assignments and to the rest."""
-    parts = ("gradients", "assignments", "the rest")
-    about = ("method", "network", "width", "T", "gradient pairs", "sweeps")
-    return [{n: row[n] for n in about} | {p: f"{row[f'seconds of {p}'] / row['seconds']:.0%}" for p in parts} for row in rows]
-
-
-def transfer_cost(setting: Setting, method: str, pair: Pair, device: str) -> Row:
-    """Work and seconds of one transfer; seconds in total, of gradients, of assignments, and of the rest (products)."""
+def transfer_cost(lab: Lab, method: str, seeds: Seeds) -> Row:
+    """Work and seconds of a transfer: in total, of gradients, of assignments, of the rest."""
     prepare()
-    source, model = network(setting, pair[0], device), initialised(setting, pair[1], device)
-    spec = specification(setting, model, device)
-    batches = sample(task_of(setting, device).train, setting.batch_size, torch.Generator().manual_seed(pair[0]))
-    compute, gradients = paired_gradients(model, batches), 0.0
-
-    def timed(target_point: Params, source_point: Params) -> tuple[Params, Params]:
-        """Both gradients, their time added up."""
-        nonlocal gradients
-        clock = time.process_time()
-        found = compute(target_point, source_point)
-        _synchronize(device)
-        gradients += time.process_time() - clock
-        return found
-
-    order = torch.Generator().manual_seed(pair[0])
+    line = lab.line(seeds.source)
+    start = lab.start(seeds.target)
+    spec = lab.spec
+    gradients = _Timed(lab.gradients(seeds.source), lab.device)
+    order = torch.Generator().manual_seed(seeds.source)
     clock = time.process_time()
-    steps = list(METHODS[method].steps(source_line(setting, source), parameters(model), spec, timed, generator=order))
-    _synchronize(device)
+    steps = list(METHODS[method].steps(line, start, spec, gradients, generator=order))
+    _synchronize(lab.device)
     total = time.process_time() - clock
     matchings = [step.matching for step in steps if step.matching]
-    solver = sum(m.solver_seconds for m in matchings)
-    work = _work(setting, sample_operations(setting, model, device), steps)
+    solver = sum(matching.solver_seconds for matching in matchings)
     return {
-        "method": method, "network": setting.architecture, "width": setting.width, "T": setting.steps,
-        "gradient pairs": steps[-1].gradient_pairs, "sweeps": sum(len(m.objective) - 1 for m in matchings), **work,
-        "seconds": total, "seconds of gradients": gradients, "seconds of assignments": solver,
-        "seconds of the rest": total - gradients - solver,
-    }  # fmt: skip
+        "method": method,
+        "network": lab.setting.architecture,
+        "width": lab.setting.width,
+        "T": lab.setting.steps,
+        "gradient pairs": steps[-1].gradient_pairs,
+        "sweeps": sum(len(matching.objective) - 1 for matching in matchings),
+        **_work(lab, steps),
+        "seconds": total,
+        "seconds of gradients": gradients.seconds,
+        "seconds of assignments": solver,
+        "seconds of the rest": total - gradients.seconds - solver,
+    }
 
 
-def _work(setting: Setting, each: int, steps: Sequence[Step]) -> Row:
+class _Timed:
+    """A function that computes pairs of gradients, its time added up."""
+
+    def __init__(self, gradients: Gradients, device: str):
+        self.gradients = gradients
+        self.device = device
+        self.seconds = 0.0
+
+    def __call__(self, target: Params, source: Params) -> tuple[Params, Params]:
+        clock = time.process_time()
+        found = self.gradients(target, source)
+        _synchronize(self.device)
+        self.seconds += time.process_time() - clock
+        return found
+
+
+def _work(lab: Lab, steps: Sequence[Step]) -> Row:
     """The `step_work` of all steps."""
-    found = [step_work(setting, each, *both) for both in zip(steps, (None, *steps), strict=False)]
-    return {name: sum(row[name] for row in found) for name in WORK}
+    total = dict.fromkeys(WORK, 0)
+    before = None
+    for step in steps:
+        work = step_work(lab.setting.batch_size, lab.sample_operations, step, before)
+        total = {name: total[name] + work[name] for name in WORK}
+        before = step
+    return total
 
 
-def epoch_seconds(setting: Setting, seed: int, device: str) -> float:
-    """Processor seconds of one epoch of training, from the median of three measurements over at most 100 mini-batches each."""
-    model, data = initialised(setting, seed, device), task_of(setting, device).train
-    part = data.subset(torch.arange(min(len(data), 100 * setting.recipe.batch_size)))
+def precision(labs: Sequence[Lab], seed: int) -> pd.DataFrame:
+    """What bfloat16 products do to training: seconds of an epoch and final validation accuracy."""
+    rows = []
+    for lab in labs:
+        fast = lab.of(lab.setting.with_fast_training())
+        for products, chosen in (("float32", lab), ("bfloat16", fast)):
+            about = {"network": lab.setting.architecture, "width": lab.setting.width}
+            rows.append(about | {"products": products} | chosen.kept(speed_and_accuracy, seed))
+    return pd.DataFrame(rows)
+
+
+def speed_and_accuracy(lab: Lab, seed: int) -> Row:
+    """Seconds of an epoch, and the validation accuracy at the end of training."""
+    accuracy = lab.network(seed).history[-1]["accuracy"]
+    return {"seconds of an epoch": epoch_seconds(lab, seed), "accuracy": accuracy}
+
+
+def shares(costs: pd.DataFrame) -> pd.DataFrame:
+    """Which part of the time of each transfer went to gradients, to assignments and to the rest."""
+    about = costs[["method", "network", "width", "T", "gradient pairs", "sweeps"]]
+    parts = {}
+    for part in PARTS:
+        share = costs[f"seconds of {part}"] / costs["seconds"]
+        parts[part] = [f"{value:.0%}" for value in share]
+    return about.assign(**parts)
+
+
+def epoch_seconds(lab: Lab, seed: int) -> float:
+    """Processor seconds of one epoch: the median of three measurements over 100 batches."""
+    data = lab.task.train
+    recipe = replace(lab.setting.recipe, warmup_epochs=0)
+    part = data.subset(torch.arange(min(len(data), 100 * recipe.batch_size)))
+    model = lab.initialised(seed)
     seconds = []
     for _ in range(3):
         clock = time.process_time()
-        list(islice(train(model, part, replace(setting.recipe, warmup_epochs=0), seed=seed, name=setting.name), 1))
-        _synchronize(device)
+        list(islice(train(model, part, recipe, seed=seed, name=lab.setting.name), 1))
+        _synchronize(lab.device)
         seconds.append(time.process_time() - clock)
     return sorted(seconds)[1] * len(data) / len(part)
 

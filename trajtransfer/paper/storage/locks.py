@@ -23,9 +23,10 @@ class BusyError(OSError):
 
 @contextmanager
 def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[None]:
-    """Hold the lock of a `folder`, which is made if need be; the operating system frees that of a killed process.
+    """Hold the lock of a `folder`, which is made if need be.
 
-    `what` describes the folder in messages. If another process holds the lock, wait for it (and say so), or raise `BusyError`.
+    The operating system frees that of a killed process. `what` describes the folder in messages. If
+    another process holds the lock, wait for it (and say so), or raise `BusyError`.
     """
     if os.path.lexists(folder) and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder; move it away")
@@ -41,7 +42,11 @@ def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[None]:
         notice(f"waiting for {_holder(path)}, which is writing {what}")
         lock.acquire()
     try:
-        path.write_text(json.dumps({"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%F %T")}))
+        path.write_text(
+            json.dumps(
+                {"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%F %T")}
+            )
+        )
         yield
     finally:
         lock.release()

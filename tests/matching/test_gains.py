@@ -1,0 +1,42 @@
+"""The plain gains against the objective they are gains of."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cases import SMALL, Case, prepared, random_pair
+
+import trajtransfer as tt
+from trajtransfer.matching.gains import gains, objective, unit_rows
+
+
+@pytest.mark.parametrize("case", SMALL, ids=lambda c: c.name)
+def test_gains_say_how_the_objective_changes_with_one_group(case: Case, generator):
+    """From the identity of a group to any permutation of it, all other groups where they are."""
+    spec, theta = prepared(case, generator)
+    pairs = [random_pair(theta, generator) for _ in range(3)]
+    pi = tt.Permutation.random(spec, generator)
+    for units, size in spec.sizes.items():
+        matrix = gains(pairs, pi, units)
+        still = pi.replace(units, torch.arange(size))
+        for _ in range(3):
+            columns = torch.randperm(size, generator=generator)
+            chosen = matrix[torch.arange(size), columns].sum() - matrix.trace()
+            change = objective(pairs, pi.replace(units, columns)) - objective(pairs, still)
+            assert abs(change - float(chosen)) <= 1e-12 * sum(y.norm() * x.norm() for y, x in pairs)
+
+
+def test_the_objective_is_the_sum_over_pairs_of_what_they_agree_in(generator):
+    spec, theta = prepared(SMALL[0], generator)
+    pairs = [random_pair(theta, generator) for _ in range(2)]
+    pi = tt.Permutation.random(spec, generator)
+    by_hand = sum(float((y[name] * pi(x)[name]).sum()) for y, x in pairs for name in y)
+    assert objective(pairs, pi) == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_rows_of_units_are_their_entries():
+    """A linear layer behind a concatenation with a feature map: parts, one of them in blocks."""
+    axis = (tt.AxisPart("a", 4, 2), tt.AxisPart(None, 1), tt.AxisPart("a", 2))
+    x = torch.arange(14).view(2, 7)
+    assert unit_rows(x, 1, axis, "a").tolist() == [[0, 7, 1, 8, 5, 12], [2, 9, 3, 10, 6, 13]]
+    assert unit_rows(x, 0, (tt.AxisPart("b", 2),), "b").tolist() == x.tolist()

@@ -1,0 +1,250 @@
+"""Verdicts as a reader sees them: in words that say what they are, and change nothing."""
+
+from __future__ import annotations
+
+import math
+import re
+from statistics import fmean
+
+import pytest
+from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.publish.records import record
+from trajtransfer.paper.claims import Finding, Outcome, Verdict, judge, judged
+from trajtransfer.paper.measures.reported import of_panel
+from trajtransfer.paper.storage import results
+from trajtransfer.paper.storage.plans import Check, Claim
+from trajtransfer.paper.storage.reading import read_claims
+from trajtransfer.publish.claim_tables import (
+    checks_table,
+    claims_page,
+    criterion,
+    repeated_checks_table,
+    reported_text,
+    runs_page,
+    summary,
+    values_text,
+    words_of,
+    yes_or_no,
+)
+
+BROKEN = (math.nan, math.inf, -math.inf)
+some_values = st.lists(
+    st.one_of(st.floats(-1e6, 1e6), st.sampled_from(BROKEN)), min_size=1, max_size=4
+)
+NOTHING = "Nothing to show for these parameters."
+
+
+def check(**changes) -> Check:
+    return Check(**({"record": "r", "measure": "gain", "says": "what is gained"} | changes))
+
+
+def claim(*checks: Check, name: str = "C1") -> Claim:
+    return Claim(id=name, claim="It gains.", where="Figure 1", checks=list(checks))
+
+
+@st.composite
+def verdicts(draw) -> list[Verdict]:
+    """Verdicts on claims whose checks ask for records of their own, some of which are there."""
+    found = []
+    for number in range(draw(st.integers(1, 4))):
+        checks = []
+        for measure in ("gain", "fall", "rise")[: draw(st.integers(1, 3))]:
+            bound = draw(st.sampled_from(["at_least", "at_most"]))
+            checks.append(check(measure=measure, **{bound: draw(st.floats(-1e6, 1e6))}))
+        run = [one for one in checks if draw(st.booleans())]
+        findings = tuple(Finding(one, tuple(draw(some_values)), "pairs") for one in run)
+        found.append(Verdict(claim(*checks, name=f"C{number + 1}"), findings))
+    return found
+
+
+def rows_of(table: str) -> list[list[str]]:
+    """The cells of the body of a Markdown table."""
+    _, _, *body = table.splitlines()
+    return [[cell.strip() for cell in line.split(" | ")] for line in body]
+
+
+def inner(cell: str) -> str:
+    return cell.strip("| ")
+
+
+RECORDS = {"r": record({"gain": [1.0]})}
+
+
+@given(found=verdicts())
+def test_what_is_shown_changes_no_verdict_and_is_shown_alike_again(found):
+    before = [(one.outcome, one.partial, repr(one)) for one in found]
+    pages = [claims_page(found, RECORDS), summary(found), repeated_checks_table(found, found)]
+    again = [claims_page(found, RECORDS), summary(found), repeated_checks_table(found, found)]
+    assert pages == again
+    assert [(one.outcome, one.partial, repr(one)) for one in found] == before
+
+
+@given(found=verdicts())
+def test_the_words_of_a_verdict_are_those_of_its_outcome(found):
+    words = {Outcome.HOLDS: "holds", Outcome.FAILS: "**fails**", Outcome.OPEN: "not decided here"}
+    for verdict in found:
+        said = words_of(verdict)
+        assert said.startswith(words[verdict.outcome])
+        run = len(verdict.findings)
+        counted = f"({run} of {len(verdict.claim.checks)} checks run)"
+        assert (counted in said) == verdict.partial
+        assert said == words[verdict.outcome] or verdict.partial
+
+
+@given(found=verdicts())
+def test_the_summary_names_every_claim_once_with_its_outcome(found):
+    text = summary(found)
+    assert text.startswith(f"Of the paper's {len(found)} claims, ")
+    counted = {Outcome.HOLDS: "hold", Outcome.FAILS: "fail", Outcome.OPEN: "are not decided"}
+    for outcome, words in counted.items():
+        names = [one.claim.id for one in found if one.outcome is outcome]
+        listed = re.search(rf"\*\*(\d+) {words}\*\* \(([^)]*)\)", text)
+        assert bool(listed) == bool(names)
+        if listed:
+            assert listed.group(2).split(", ") == names and int(listed.group(1)) == len(names)
+
+
+@given(found=verdicts())
+def test_every_check_that_was_run_has_a_line_and_no_other(found):
+    table = checks_table(found, RECORDS)
+    findings = [finding for verdict in found for finding in verdict.findings]
+    if not findings:
+        assert table == NOTHING
+        return
+    rows = rows_of(table)
+    assert len(rows) == len(findings)
+    for row, finding in zip(rows, findings, strict=True):
+        assert inner(row[-1]) == yes_or_no(finding) == ("yes" if finding.met else "**no**")
+        assert row[-2] == criterion(finding.check)
+        assert row[3] == values_text(finding)
+
+
+@given(values=some_values, counts=st.sampled_from(["pairs", "networks", "points of one pair"]))
+def test_values_are_shown_with_their_number_and_what_it_counts(values, counts):
+    text = values_text(Finding(check(at_least=0), tuple(values), counts))
+    shown, _, counted = text.partition(", ")
+    assert counted == f"n = {len(values)} {counts}"
+    if not all(map(math.isfinite, values)):
+        assert shown == "not finite"
+        return
+    mean, _, spread = shown.partition(" ± ")
+    assert float(mean) == pytest.approx(fmean(values), abs=5.01e-4)
+    assert bool(spread) == (len(values) > 1)
+
+
+def test_rounding_decides_nothing():
+    """What reads like the bound may miss it."""
+    missed = Finding(check(at_least=0.2), (0.19999,), "pairs")
+    assert values_text(missed).startswith("0.200") and criterion(missed.check) == "≥ 0.2"
+    assert yes_or_no(missed) == "**no**"
+    met = Finding(check(at_most=0.2), (0.2,), "pairs")
+    assert yes_or_no(met) == "yes" and criterion(met.check) == "≤ 0.2"
+
+
+@pytest.mark.parametrize("bounds", [{"at_least": -1e9}, {"at_most": 1e9}])
+@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize("others", [(), (0.5,), (math.inf,)])
+def test_a_value_that_is_missing_or_infinite_is_said_and_met_by_nothing(bounds, broken, others):
+    finding = Finding(check(**bounds), (*others, broken), "pairs")
+    assert values_text(finding) == f"not finite, n = {len(others) + 1} pairs"
+    assert yes_or_no(finding) == "**no**"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "–"),
+        ({"panel": "5a"}, "{5a:.3g} (Fig. 5a)"),
+        ({"panel": "5d, 5e"}, "{5d:.3g} (Fig. 5d), {5e:.3g} (Fig. 5e)"),
+        ({"measure": "own", "reported": "fgmt-fall", "panel": "5a"}, "{5a:.3g} (Fig. 5a)"),
+    ],
+)
+def test_the_paper_s_value_is_shown_with_its_panel(changes, expected):
+    asked = check(**({"measure": "fgmt-fall", "at_least": 0} | changes))
+    panels = {panel: of_panel(panel)["fgmt-fall"].values[0] for panel in ("5a", "5d", "5e")}
+    assert reported_text(asked) == expected.format_map(panels)
+
+
+def test_the_paper_s_table_of_ensembles_is_no_figure():
+    asked = check(measure="fgmt-minus-full", at_least=0, panel="ensemble CUB")
+    (value,) = of_panel("ensemble CUB")["fgmt-minus-full"].values
+    assert reported_text(asked) == f"{value:.3g} (ensemble CUB)"
+
+
+def test_the_pages_by_hand():
+    listed = [claim(check(at_least=0.25)), claim(check(record="nowhere", at_least=1), name="C2")]
+    records = {"r": record({"gain": [0.1, 0.3]})}
+    page = claims_page(judged(listed, records), records)
+    assert "| C1 | It gains. | Figure 1 | **fails** | [r](published/r.ipynb) |" in page
+    assert "| C2 | It gains. | Figure 1 | not decided here | – |" in page
+    line = "| C1 | what is gained | – | 0.200 ± 0.141, n = 2 pairs | mnist-5k | ≥ 0.25 | **no** |"
+    assert line in page
+
+
+def test_the_chapters_of_a_claim_are_those_of_its_records_once_each():
+    checks = [check(at_least=0), check(at_most=1), check(record="other", at_least=0)]
+    records = {name: record({"gain": [0.5]}) for name in ("r", "other", "unasked")}
+    page = claims_page(judged([claim(*checks)], records), records)
+    assert "| [r](published/r.ipynb), [other](published/other.ipynb) |" in page
+    assert "unasked" not in page
+
+
+def test_a_run_is_shown_with_all_that_it_came_from():
+    seconds = {"training": 1.4, "the rest": 2.0}
+    ours = record(parameters={"steps": 3, "methods": ["gmt"]}, seconds=seconds)
+    line = "| r | quick | steps = 3, methods = ['gmt'] | mnist-5k (abc) | c0ffee | cpu | 2 | 3 |"
+    assert line in runs_page({"r": ours})
+
+
+# Two runs side by side
+
+
+def test_checks_that_two_runs_were_made_for_stand_side_by_side():
+    asked = claim(check(at_least=0.2), check(record="other", at_most=1))
+    first = {"r": record({"gain": [0.1, 0.3]}), "other": record({"gain": [1.0]})}
+    second = {"r": record({"gain": [0.1]})}
+    table = repeated_checks_table([judge(asked, first)], [judge(asked, second)])
+    expected = "| C1 | what is gained | 0.200 ± 0.141, n = 2 pairs | 0.100, n = 1 pairs | ≥ 0.2 "
+    (line,) = table.splitlines()[2:]
+    assert line == expected + "| yes / **no** |"
+
+
+def test_runs_that_share_no_check_have_no_table():
+    asked = claim(check(at_least=0.2))
+    ours = judge(asked, {"r": record({"gain": [0.5]})})
+    assert repeated_checks_table([ours], [judge(asked, {})]) == ""
+    assert repeated_checks_table([], []) == ""
+
+
+@given(found=verdicts())
+def test_a_run_beside_itself_is_the_same_twice(found):
+    table = repeated_checks_table(found, found)
+    findings = [finding for verdict in found for finding in verdict.findings]
+    if not findings:
+        assert table == ""
+        return
+    for row in rows_of(table):
+        assert row[2] == row[3]
+        first, _, second = inner(row[-1]).partition(" / ")
+        assert first == second
+
+
+# What is published
+
+
+def test_the_repetitions_in_the_book_are_those_of_the_published_results():
+    """After publishing: ``trajtransfer compare EARLIER book/published > book/repeats.md``."""
+    _, records = results.read(ROOT / "book" / "published")
+    ours = {}
+    for verdict in judged(read_claims(ROOT), records):
+        for finding in verdict.findings:
+            ours[verdict.claim.id, finding.check.says] = values_text(finding)
+    _, table, *_ = (ROOT / "book" / "repeats.md").read_text().split("\n\n")
+    found = {}
+    for row in rows_of(table):
+        name, measure, _, second, *_ = row
+        found[inner(name), measure] = second
+    assert found and found == {key: ours[key] for key in found}

@@ -1,0 +1,111 @@
+"""Every number of every record of the references, changed: the change is found at its place."""
+
+from __future__ import annotations
+
+from conftest import ROOT
+
+from tests.publish.records import on_one_machine, places
+from trajtransfer.paper.storage import results
+from trajtransfer.paper.storage.outcomes import RecordFile
+from trajtransfer.publish.differences import (
+    LENGTH_FOLLOWS_SWEEPS,
+    counts_work,
+    differences,
+    elsewhere,
+)
+from trajtransfer.publish.tolerances import (
+    TOLERANCES,
+    allowed,
+    kind_of_column,
+    kind_of_measure,
+)
+
+REFERENCE = results.read(ROOT / "tests" / "reference")[1]
+
+
+def beyond(kind: str, value: float, alike: str, counts: bool) -> float:
+    """A value that is not the same as this one by the rules of its kind."""
+    if kind == "seconds" or (kind == "work" and not counts):
+        return -1.0
+    if not TOLERANCES[kind].relative:
+        return value + 1.001 * allowed(kind, value, value, alike) + (kind == "count")
+    return 5 * value if value else 1.0  # more than the widest factor, four
+
+
+def with_value(reference: RecordFile, measure: str, number: int, value: float) -> RecordFile:
+    """A record in which one value of a measure is another."""
+    values = reference.measures[measure]
+    mutated = [*values[:number], value, *values[number + 1 :]]
+    return reference.model_copy(update={"measures": reference.measures | {measure: mutated}})
+
+
+def values_of(reference: RecordFile) -> list[tuple[str, int, float]]:
+    """Every value of every measure with its place."""
+    return [
+        (measure, number, value)
+        for measure, values in reference.measures.items()
+        for number, value in enumerate(values)
+    ]
+
+
+def test_every_changed_value_of_every_measure_is_found():
+    """`compare` of the tests looked at names alone, and all changed values passed."""
+    tried = 0
+    missed = []
+    for name, reference in REFERENCE.items():
+        alike = elsewhere(reference)
+        counts = counts_work(reference)
+        for measure, number, value in values_of(reference):
+            changed = beyond(kind_of_measure(measure), value, alike, counts)
+            other = with_value(reference, measure, number, changed)
+            tried += 1
+            if places(differences(reference, other, alike)) != [f"{measure}, value {number + 1}"]:
+                missed.append((name, measure, number))
+    assert not missed and tried >= 1000
+
+
+def test_on_the_same_machine_every_value_is_compared_to_the_last_digit():
+    tried = 0
+    missed = []
+    for name, reference in REFERENCE.items():
+        reference = on_one_machine(reference)
+        assert differences(reference, reference) == []
+        for measure, number, value in values_of(reference):
+            if kind_of_measure(measure) == "work" and not counts_work(reference):
+                continue
+            other = with_value(reference, measure, number, value + 1e-6 * max(1.0, abs(value)))
+            tried += 1
+            if places(differences(reference, other)) != [f"{measure}, value {number + 1}"]:
+                missed.append((name, measure, number))
+    assert not missed and tried >= 1000
+
+
+def with_cell(reference: RecordFile, table: str, column: str, value) -> RecordFile:
+    """A record in which a cell of the last row of a table is another."""
+    rows = reference.tables[table]
+    mutated = [*rows[:-1], rows[-1] | {column: value}]
+    return reference.model_copy(update={"tables": reference.tables | {table: mutated}})
+
+
+def another(kind: str, value, alike: str, counts: bool):
+    """A cell that is not the same as this one."""
+    if isinstance(value, str) or value is None:
+        return "another" if kind != "seconds" else "-5%"
+    return beyond(kind, value, alike, counts)
+
+
+def test_a_changed_cell_of_every_column_is_found():
+    tried = 0
+    for reference in REFERENCE.values():
+        alike = elsewhere(reference)
+        counts = counts_work(reference)
+        for table, rows in reference.tables.items():
+            for column, value in rows[-1].items():
+                kind = kind_of_column(column, table)
+                if table in LENGTH_FOLLOWS_SWEEPS and kind in ("label", "count"):
+                    continue  # a row of sweeps with another label is another row
+                changed = another(kind, value, alike, counts)
+                found = differences(reference, with_cell(reference, table, column, changed), alike)
+                tried += 1
+                assert [place.rpartition(", ")[2] for place in places(found)] == [column]
+    assert tried >= 150

@@ -1,0 +1,172 @@
+"""What may be given to `transfer`, and what goes wrong with a clear message."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+from transfers import Tied, batches, network, small_transfer, state
+
+import trajtransfer as tt
+
+TYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
+
+
+def same(a: tt.Transfer, b: tt.Transfer) -> bool:
+    equal = all(torch.equal(a.params[name], b.params[name]) for name in a.params)
+    return equal and a.permutation == b.permutation and a.scores == b.scores
+
+
+@pytest.mark.parametrize("method", ["gmt", "fgmt"])
+@pytest.mark.parametrize("dtype", TYPES)
+def test_every_floating_type_is_transferred_and_kept(dtype, method):
+    result = small_transfer(dtype, method=method)
+    assert {x.dtype for x in result.params.values()} == {dtype}
+    assert result.permutation.indices["0"].dtype == torch.int64
+    network(1).to(dtype).load_state_dict(result.state_dict())
+
+
+@pytest.mark.parametrize(("model", "other"), list(itertools.permutations(TYPES, 2)))
+@pytest.mark.parametrize("role", ["start", "end", "target", "batches"])
+def test_a_type_that_differs_from_that_of_the_model_is_named(model, other, role, generator):
+    types = {name: other if name == role else model for name in ("start", "end", "target")}
+    start, end, target = (state(seed, dtype) for seed, dtype in enumerate(types.values()))
+    data = batches(generator, other if role == "batches" else model)
+    with pytest.raises(ValueError) as error:
+        tt.transfer(network(4).to(model), (start, end), target, data, steps=2)
+    words = "the first inputs of batches" if role == "batches" else f"the {role} "
+    for said in (words, str(model), str(other)):
+        assert said in str(error.value)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_the_grad_mode_of_the_caller_changes_nothing_and_stays(mode):
+    plain = small_transfer()
+    with mode():
+        before = (torch.is_grad_enabled(), torch.is_inference_mode_enabled())
+        found = small_transfer()
+        assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == before
+    assert same(plain, found)
+
+
+def test_tensors_made_in_inference_mode_are_transferred_outside(generator):
+    with torch.inference_mode():
+        data = batches(generator)
+        start, end, target = (state(seed) for seed in (1, 2, 3))
+        model = network(4)
+    assert same(tt.transfer(model, (start, end), target, data, steps=2), small_transfer())
+
+
+def test_grad_mode_is_left_alone_by_an_error(generator):
+    wrong = [(x, y + 5) for x, y in batches(generator)]
+    message = r"label [56] is none of the 2 classes"
+    with torch.no_grad(), pytest.raises(ValueError, match=message):
+        small_transfer(batches=wrong)
+    assert torch.is_grad_enabled()
+
+
+def loader(data) -> torch.utils.data.DataLoader:
+    return torch.utils.data.DataLoader(data, batch_size=None)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, loader])
+def test_batches_and_selection_may_be_anything_that_starts_again(kind, generator):
+    data = batches(generator)
+    found = small_transfer(batches=kind(data), selection=kind(data))
+    assert same(found, small_transfer(batches=data, selection=data))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "FGM"}, "unknown method 'FGM'; known: naive, gmt, fgmt"),
+        ({"schedule": "linear"}, "unknown schedule"),
+        ({"steps": 0}, "at least one step"),
+    ],
+)
+def test_unknown_choices_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        small_transfer(**options)
+
+
+def test_a_state_of_another_architecture_is_refused(generator):
+    narrow = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 2))
+    source = (state(1), narrow.state_dict())
+    message = r"the end of the source does not fit the model at \['0\.weight'"
+    with pytest.raises(ValueError, match=message):
+        tt.transfer(network(1), source, state(2), batches(generator))
+
+
+def test_batches_that_cannot_be_started_again_are_refused(generator):
+    few = iter(batches(generator)[:2])
+    with pytest.raises(ValueError, match="batches is empty or cannot be started again"):
+        small_transfer(batches=few, steps=4)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "step", "words"),
+    [
+        (1, 1, "the gradient of the target"),
+        (2, 1, "the gradient of the source"),
+        (3, 2, "the gradient of the target"),
+    ],
+)
+def test_a_gradient_that_overflows_names_its_step_and_side(wrong, step, words):
+    calls = iter(range(1, 1000))
+
+    def loss(outputs, labels):
+        overflows = torch.is_grad_enabled() and next(calls) == wrong
+        scale = float("inf") if overflows else 1.0
+        return scale * nn.functional.cross_entropy(outputs, labels)
+
+    message = rf"step {step}: {words} is not finite at '0\.weight': the numbers overflow"
+    with pytest.raises(ValueError, match=message):
+        small_transfer(loss=loss)
+
+
+def test_an_error_of_ones_own_batches_comes_through(generator):
+    class Broken(ValueError):
+        pass
+
+    def data():
+        yield batches(generator)[0]
+        raise Broken("my file is broken")
+
+    with pytest.raises(Broken, match="my file is broken"):
+        small_transfer(batches=data())
+
+
+def test_tied_names_of_other_values_are_refused(generator):
+    start, end, target = (network(seed, Tied).state_dict() for seed in (1, 2, 3))
+    untied = target | {"again.weight": target["first.weight"] + 1}
+    message = r"the target holds different tensors 'first\.weight' and 'again\.weight'"
+    with pytest.raises(ValueError, match=message):
+        tt.transfer(network(4, Tied), (start, end), untied, batches(generator), steps=2)
+
+
+def test_buffers_of_another_shape_are_refused(generator):
+    start, end, target = (network(seed, Tied).state_dict() for seed in (1, 2, 3))
+    wrong = target | {"table": torch.zeros(2)}
+    message = "the target does not fit the model at the buffer 'table'"
+    with pytest.raises(ValueError, match=message):
+        tt.transfer(network(4, Tied), (start, end), wrong, batches(generator), steps=2)
+
+
+def test_selection_of_samples_of_two_shapes_is_refused():
+    pool = nn.AdaptiveAvgPool1d(6)
+    model = nn.Sequential(pool, nn.Flatten(), nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2))
+    own = model.state_dict()
+    labels = torch.zeros(4, dtype=torch.long)
+    data = [(torch.randn(4, 1, n), labels) for n in (6, 12)]
+    with pytest.raises(ValueError, match=r"inputs of shapes \(4, 1, 6\), \(4, 1, 12\)"):
+        tt.transfer(model, (own, own), own, data, selection=data)
+
+
+def test_a_buffer_that_is_not_finite_is_named(generator):
+    target = state(3)
+    target["1.running_mean"][3] = float("nan")
+    message = r"the target holds NaN or infinite entries in the buffer '1\.running_mean'"
+    with pytest.raises(ValueError, match=message):
+        tt.transfer(network(3), (state(1), state(2)), target, batches(generator), steps=2)

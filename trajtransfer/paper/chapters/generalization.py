@@ -1,0 +1,58 @@
+"""A poorly pre-trained source and a well pre-trained target (section 4.3, Figure 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+from typing import Any
+
+import pandas as pd
+
+from trajtransfer.paper.lab import Lab, joined
+from trajtransfer.paper.seeds import Seeds
+from trajtransfer.paper.subsequent import STANDARD, history_rows, transferred
+
+Row = dict[str, Any]
+
+
+def training(lab: Lab, poor: Lab, pairs: Sequence[Seeds]) -> pd.DataFrame:
+    """The four curves of Figure 8: targets of either laboratory, after a transfer or alone.
+
+    All four are trained for as many epochs, so that their gaps can be compared; standard training
+    keeps the learning rate of the source, the others have that of the next recipe, as in the paper.
+    """
+    frames = []
+    for name, target, origin in (
+        ("FGMT, part → all", lab, poor),
+        ("FGMT, part → part", poor, poor),
+        ("standard, all", lab, None),
+        ("standard, part", poor, None),
+    ):
+        for seeds in pairs:
+            rows = target.table(after_transfer, seeds, origin) if origin else _alone(target, seeds)
+            frames.append(pd.DataFrame(rows).assign(method=name))
+    return joined(frames)
+
+
+def after_transfer(lab: Lab, seeds: Seeds, origin: Lab) -> list[Row]:
+    """The history of a target after FGMT from a source of the laboratory `origin`."""
+    trained, _ = transferred(lab, "fgmt", seeds, origin=origin)
+    return history_rows(trained, "fgmt", seeds)
+
+
+def _alone(lab: Lab, seeds: Seeds) -> list[Row]:
+    recipe = replace(lab.setting.recipe, epochs=lab.setting.next_recipe.epochs)
+    start = lab.start(seeds.target)
+    return history_rows(lab.continued(recipe, start, seeds.target, STANDARD), STANDARD, seeds)
+
+
+def pre_training(labs: Sequence[Lab], pairs: Sequence[Seeds]) -> pd.DataFrame:
+    """Mean validation accuracy of the pre-trained targets of the pairs, on their own task."""
+    rows = []
+    for lab in labs:
+        if parent := lab.setting.pretrained:
+            networks = [lab.of(parent).network(seeds.target) for seeds in pairs]
+            accuracy = fmean(network.history[-1]["accuracy"] for network in networks)
+            rows.append({"pre-trained on": parent.task(), "validation accuracy": accuracy})
+    return pd.DataFrame(rows)

@@ -1,0 +1,164 @@
+"""Counterparts of the paper's settings on data that needs no network, and smaller ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from trajtransfer.paper.published_settings import (
+    CIFAR10,
+    CIFAR100,
+    CONV8,
+    FINE_TUNING,
+    MLP,
+    MNIST,
+    RESNET18,
+)
+from trajtransfer.paper.setting import Setting
+
+CONV8_SHORT = replace(CONV8, epochs=8)
+RESNET18_SHORT = replace(RESNET18, epochs=4, warmup_epochs=1)
+LOW_DIGITS = (0, 1, 2, 3, 4)
+HIGH_DIGITS = (5, 6, 7, 8, 9)
+DIGITS = replace(MNIST, name="mnist5k-mlp", dataset="mnist-5k", width=1024, exact=False)
+DIGITS_LOW = replace(
+    DIGITS, name="digits04-mlp", width=512, steps=15, batch_size=256, classes=LOW_DIGITS
+)
+DIGITS_HIGH = replace(
+    DIGITS_LOW,
+    name="digits59-mlp",
+    classes=HIGH_DIGITS,
+    pretrained=DIGITS_LOW,
+    panel="5f",
+)
+FASHION = replace(DIGITS, name="fashion-mlp", dataset="fashion-mnist")
+FASHION_DIGITS = Setting(
+    name="fashion-digits-mlp",
+    dataset="mnist-5k",
+    architecture="mlp",
+    width=512,
+    recipe=MLP,
+    steps=15,
+    batch_size=256,
+    pretrained=replace(FASHION, width=512),
+    panel="5f",
+)
+FASHION_CONV8 = replace(
+    CIFAR10, name="fashion-conv8", dataset="fashion-mnist", size=32, exact=False
+)
+FASHION_DIGITS_CONV8 = Setting(
+    name="fashion-digits-conv8",
+    dataset="mnist-5k",
+    architecture="conv8",
+    width=1,
+    recipe=replace(CIFAR100.recipe, lr=0.01),
+    steps=15,
+    batch_size=256,
+    size=32,
+    pretrained=FASHION_CONV8,
+    panel="5f",
+)
+FASHION_RESNET18 = Setting(
+    name="fashion-resnet18",
+    dataset="fashion-mnist",
+    architecture="resnet18",
+    width=1,
+    recipe=FINE_TUNING,
+    steps=30,
+    batch_size=1_280,
+    statistics=2_560,
+    size=32,
+    panel="5c",
+)
+FASHION_DIGITS_RESNET18 = Setting(
+    name="fashion-digits-resnet18",
+    dataset="mnist-5k",
+    architecture="resnet18",
+    width=1,
+    recipe=FINE_TUNING,
+    steps=15,
+    batch_size=640,
+    statistics=256,
+    size=32,
+    pretrained=FASHION_RESNET18,
+    next_lr=0.01,
+    panel="5e",
+)
+FASHION_HIGH_RESNET18 = replace(
+    FASHION_DIGITS_RESNET18,
+    name="fashion59-resnet18",
+    dataset="fashion-mnist",
+    classes=HIGH_DIGITS,
+    pretrained=replace(FASHION_RESNET18, name="fashion04-resnet18", classes=LOW_DIGITS),
+    panel="5d",
+)
+CONV8_SMALL = Setting(
+    name="fashion-conv8-small",
+    dataset="fashion-mnist",
+    architecture="conv8",
+    width=0.25,
+    recipe=CONV8_SHORT,
+    steps=15,
+    batch_size=256,
+    size=32,
+    next_lr=0.01,
+    next_epochs=2,
+    panel="5b",
+)
+FASHION_DIGITS_CONV8_SMALL = replace(
+    FASHION_DIGITS_CONV8,
+    name="fashion-digits-conv8-small",
+    width=0.25,
+    recipe=replace(CONV8_SHORT, epochs=20, lr=0.01),
+    pretrained=CONV8_SMALL,
+    next_epochs=10,
+)
+RESNET18_SMALL = Setting(
+    name="fashion-resnet18-small",
+    dataset="fashion-mnist",
+    architecture="resnet18",
+    width=0.25,
+    recipe=RESNET18_SHORT,
+    steps=10,
+    batch_size=256,
+    statistics=640,
+    panel="5c",
+)
+FASHION_DIGITS_RESNET18_SMALL = Setting(
+    name="fashion-digits-resnet18-small",
+    dataset="mnist-5k",
+    architecture="resnet18",
+    width=0.25,
+    recipe=replace(FINE_TUNING, epochs=15),
+    steps=15,
+    batch_size=256,
+    statistics=256,
+    pretrained=RESNET18_SMALL,
+    next_lr=0.01,
+    next_epochs=5,
+    panel="5e",
+)
+RESNET18_TINY = Setting(
+    name="mnist5k-resnet18-tiny",
+    dataset="mnist-5k",
+    architecture="resnet18",
+    width=0.125,
+    recipe=RESNET18_SHORT,
+    steps=5,
+    batch_size=256,
+    statistics=256,
+    panel="5c",
+)
+LOW_RESNET18_TINY = replace(
+    RESNET18_TINY,
+    name="digits04-resnet18-tiny",
+    recipe=replace(RESNET18_SHORT, epochs=5),
+    classes=LOW_DIGITS,
+)
+HIGH_RESNET18_TINY = replace(
+    RESNET18_TINY,
+    name="digits59-resnet18-tiny",
+    recipe=replace(RESNET18_SHORT, epochs=8),
+    classes=HIGH_DIGITS,
+    pretrained=LOW_RESNET18_TINY,
+    panel="5e",
+)

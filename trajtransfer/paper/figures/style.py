@@ -1,0 +1,65 @@
+"""How methods look in every figure, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.rcsetup import cycler
+
+from trajtransfer.algorithms import METHODS
+
+# Colour-blind safe (Wong 2011); each method has its marker too, so that colour is never the only
+# cue.
+STYLES: dict[str, dict[str, Any]] = {
+    "naive": {"color": "#999999", "marker": "x"},
+    "oracle": {"color": "#000000", "marker": "s"},
+    "gmt": {"color": "#0072B2", "marker": "o"},
+    "fgmt": {"color": "#D55E00", "marker": "^"},
+    "rebasin": {"color": "#CC79A7", "marker": "D"},
+    "standard": {"color": "#009E73", "marker": "v"},
+    "full": {"color": "#000000", "marker": "s"},  # ensembles of fully trained members
+    "short": {"color": "#009E73", "marker": "v"},  # and of members trained for a part of it
+}
+LABELS = {name: method.label for name, method in METHODS.items()} | {
+    "standard": "Standard training"
+}
+PALETTE = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#999999",
+    "#8C564B",
+    "#7F3C8D",
+)
+MARKERS = "osv^xD*P"
+PAPER: dict[str, Any] = {"ls": "--", "lw": 1}  # the paper's own curves: thin and dashed, everywhere
+matplotlib.rcParams["axes.prop_cycle"] = cycler(color=PALETTE)
+matplotlib.rcParams["figure.constrained_layout.use"] = True  # panels keep their labels apart
+
+
+def style_of(name: str, number: int = 0) -> dict[str, Any]:
+    """Colour, marker and label of a method; of anything else, those of the `number`-th line."""
+    own = {
+        "color": PALETTE[number % len(PALETTE)],
+        "marker": MARKERS[number % len(MARKERS)],
+        "label": LABELS.get(name, name),
+    }
+    return own | STYLES.get(name, {})
+
+
+def line_with_band(
+    ax: Axes, mean: pd.Series, spread: pd.Series, style: Mapping[str, Any], size: float = 3
+) -> None:
+    """A mean with a band of one deviation, which a single value does not have."""
+    ax.plot(mean.index, mean, markersize=size, **style)
+    spread = spread.fillna(0.0)
+    color = style["color"]
+    ax.fill_between(mean.index, mean - spread, mean + spread, color=color, alpha=0.2, lw=0)

@@ -1,0 +1,27 @@
+"""A measure: the values that a claim is decided by, with what they are one per."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+PAIRS = "pairs"
+
+
+class Measure(NamedTuple):
+    """The `values` of a measure, one per what `counts` says; `text` formats their mean.
+
+    No value stands for what a run cannot tell.
+    """
+
+    values: tuple[float, ...]
+    counts: str
+    text: str
+
+
+Measures = dict[str, Measure]
+
+
+def measure(values: Iterable[float], counts: str = PAIRS, text: str = "{:.1%}") -> Measure:
+    """A measure of these values, as Python floats."""
+    return Measure(tuple(float(value) for value in values), counts, text)

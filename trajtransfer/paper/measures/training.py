@@ -1,0 +1,84 @@
+"""Measures of training from transferred weights (Figures 6 and 8), and of ensembles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from trajtransfer.paper.measures.measure import Measures, measure
+from trajtransfer.paper.subsequent import STANDARD
+
+SHARES = (0.9, 0.95, 0.99)
+
+
+def epochs_to_reach(training: pd.DataFrame) -> pd.DataFrame:
+    """Epochs until a share of the final accuracy of standard training is reached, and epochs saved.
+
+    One row per pair, share and method. 0 means before any training. A run that never gets there
+    counts as one epoch more than it was trained for.
+    """
+    rows = []
+    for pair, mine in training.groupby("pair", sort=False):
+        runs = {str(method): run for method, run in mine.groupby("method", sort=False)}
+        for share in SHARES:
+            goal = share * runs[STANDARD]["accuracy"].iloc[-1]
+            needed = {method: _first_epoch(run, goal) for method, run in runs.items()}
+            for method, epochs in needed.items():
+                saved = needed[STANDARD] - epochs
+                about = {"method": method, "pair": pair, "share": share}
+                rows.append(about | {"epochs": epochs, "saved": saved})
+    return pd.DataFrame(rows)
+
+
+def _first_epoch(run: pd.DataFrame, goal: float) -> Any:
+    reached = run.loc[run["accuracy"] >= goal, "epoch"]
+    return reached.iloc[0] if len(reached) else run["epoch"].iloc[-1] + 1
+
+
+def of_training(training: pd.DataFrame) -> Measures:
+    """Of each method, per pair: epochs saved at each share, and its lead after one epoch."""
+    measures: Measures = {}
+    reached = epochs_to_reach(training)
+    for (method, share), mine in reached.groupby(["method", "share"], sort=False):
+        name = f"{method}-saved-{100 * share:.0f}"
+        measures[name] = measure(mine["saved"], text="{:.1f}")
+    first = {
+        str(method): mine["accuracy"].to_numpy()
+        for method, mine in training[training["epoch"] == 1].groupby("method", sort=False)
+    }
+    for method in first:
+        for other in (STANDARD, "naive"):
+            if other in first and other != method:
+                lead = first[method] - first[other]
+                measures[f"{method}-lead-over-{other}"] = measure(lead)
+    return measures
+
+
+def of_generalization(training: pd.DataFrame) -> Measures:
+    """Per pair, the transfer from a poor source to a good target against the others, at the end."""
+    last = training[training["epoch"] == training["epoch"].max()]
+    final = dict(list(last.groupby("method", sort=False)))
+    ours = final["FGMT, part → all"]
+    names = {
+        "FGMT, part → part": "fgmt-part",
+        "standard, all": "standard-all",
+        "standard, part": "standard-part",
+    }
+    measures: Measures = {}
+    for name, short in names.items():
+        for what in ("accuracy", "gap"):
+            apart = ours[what].to_numpy() - final[name][what].to_numpy()
+            measures[f"{what}-minus-{short}"] = measure(apart)
+    return measures
+
+
+def of_ensembles(ensembles: pd.DataFrame) -> Measures:
+    """Accuracy of the ensembles of each method minus that of the full one, per group of members."""
+    full = ensembles[ensembles["method"] == "full"].set_index("group")["accuracy"]
+    measures: Measures = {}
+    for method, mine in ensembles.groupby("method", sort=False):
+        if method != "full":
+            apart = mine.set_index("group")["accuracy"] - full
+            measures[f"{method}-minus-full"] = measure(apart, "ensembles")
+    return measures

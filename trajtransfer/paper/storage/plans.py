@@ -1,0 +1,138 @@
+"""What people write: profiles with their runs, claims with their checks, the table of contents."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from trajtransfer.paper.storage.documents import LISTING, Document, Parameters, RunName, Text
+
+FigureName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+-[a-z-]+$")]
+
+
+class Run(Document):
+    """A notebook with parameters, under a name, a title and a note of its own.
+
+    `part` is the part of the book that it belongs to (none: a run of one's own), `threads` how many
+    threads of a CPU it gets (none: as many as PyTorch takes).
+    """
+
+    name: RunName
+    notebook: Text
+    part: Text | None = None
+    threads: Annotated[int, Field(ge=1)] | None = None
+    parameters: Parameters = Field(default_factory=dict)
+    title: Text | None = None
+    note: Text | None = None
+
+    @model_validator(mode="after")
+    def _leaves_the_listing_alone(self) -> Run:
+        if f"{self.name}.json" == LISTING:
+            place = f"its record would take the place of {LISTING}"
+            raise ValueError(f"a run cannot be called {self.name!r}: {place}")
+        return self
+
+
+class Profile(Document):
+    """The runs that are made together. No two have one name."""
+
+    description: Text
+    runs: Annotated[list[Run], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_each_run_once(self) -> Profile:
+        if repeated := repeats(self.names):
+            raise ValueError(f"several runs are called {', '.join(repeated)}")
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the runs, in their order."""
+        return [run.name for run in self.runs]
+
+
+class Check(Document):
+    """One comparison behind a claim: the mean of a `measure` of a run's record with one bound.
+
+    `panel` names panels of the paper's figures whose curves give the paper's value, `reported` the
+    measure there.
+    """
+
+    record: RunName
+    measure: Text
+    says: Text
+    at_least: float | None = None
+    at_most: float | None = None
+    panel: str = ""
+    reported: Text | None = None
+
+    @model_validator(mode="after")
+    def _has_one_finite_bound(self) -> Check:
+        bounds = [bound for bound in (self.at_least, self.at_most) if bound is not None]
+        if len(bounds) != 1 or not math.isfinite(bounds[0]):
+            raise ValueError("a check needs exactly one of at_least and at_most, a finite number")
+        return self
+
+
+class Claim(Document):
+    """A claim of the paper, where it stands there, and the checks that decide it."""
+
+    id: Text
+    claim: Text
+    where: Text
+    checks: Annotated[list[Check], Field(min_length=1)]
+
+
+class PaperItem(Document):
+    """Something of the paper, such as ``"Figure 3 b"``, and the figures of ours that show it."""
+
+    paper: Text
+    figures: Annotated[list[FigureName], Field(min_length=1)]
+
+
+class Chapter(Document):
+    """A page of the book: its file without the suffix."""
+
+    file: Text
+
+
+class Part(Document):
+    """Chapters under a caption."""
+
+    caption: Text
+    chapters: list[Chapter]
+
+
+class Contents(Document):
+    """The table of contents of the book. No two parts have one caption, no two pages one file."""
+
+    format: Literal["jb-book"]
+    root: Text
+    parts: Annotated[list[Part], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_each_thing_once(self) -> Contents:
+        if repeated := repeats(self.captions):
+            raise ValueError(f"several parts are called {', '.join(repeated)}")
+        if repeated := repeats(self.files):
+            raise ValueError(f"{', '.join(repeated)} stands there twice")
+        return self
+
+    @property
+    def captions(self) -> list[str]:
+        """The captions of the parts, in their order."""
+        return [part.caption for part in self.parts]
+
+    @property
+    def files(self) -> list[str]:
+        """The files of all pages, in their order."""
+        return [self.root, *(chapter.file for part in self.parts for chapter in part.chapters)]
+
+
+def repeats(names: Iterable[str]) -> list[str]:
+    """The names that stand there more than once."""
+    return [name for name, count in Counter(names).items() if count > 1]

@@ -1,0 +1,93 @@
+"""The check of a specification on its model: ``f(x; pi theta) = f(x; theta)``."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from trajtransfer.forward import forward_pass
+from trajtransfer.params import Params
+from trajtransfer.permutation import Permutation
+from trajtransfer.specification import PermutationSpec
+from trajtransfer.tracing.values import Inputs, as_tuple, tensors_in
+
+
+def check_invariance(
+    model: nn.Module, spec: PermutationSpec, inputs: Inputs, generator: torch.Generator
+) -> None:
+    """Raise ``ValueError`` unless ``f(x; pi theta) = f(x; theta)`` for a random `pi` and random
+    inputs.
+
+    The check is in float64. Weights and running statistics are perturbed first, so that ones and
+    zeros of an initialisation hide nothing. `inputs` gives the shapes (integer inputs are used as
+    they are); `generator` is a CPU generator. The error names the first group of units that changes
+    the output and the tensor axes where it acts.
+    """
+    model = copy.deepcopy(model).cpu().double().eval()
+    state = _perturbed_state(model, generator)
+    examples = _examples(model, state, as_tuple(inputs), generator)
+    pi = Permutation.random(spec, generator)
+    if not _changed(model, state, pi(state), examples):
+        return
+    kind = type(model).__name__
+    for units in spec.sizes:
+        alone = Permutation.identity(spec).replace(units, pi.indices[units])
+        if _changed(model, state, alone(state), examples):
+            places = ", ".join(f"axis {axis} of {name!r}" for name, axis in spec.places[units])
+            raise ValueError(
+                f"permuting the units {units!r} changes the output of {kind}: the specification "
+                f"lists {places}; one of these is wrong or one is missing. Correct the "
+                "specification"
+            )
+    raise ValueError(f"the specification changes the output of {kind} for combined permutations")
+
+
+def _perturbed_state(model: nn.Module, generator: torch.Generator) -> Params:
+    """The parameters and buffers of a model, each changed a little."""
+    state = {}
+    for name, x in (*model.named_parameters(), *model.named_buffers()):
+        state[name] = x.detach()
+        if x.is_floating_point():
+            noise = torch.rand(x.shape, generator=generator, dtype=x.dtype)
+            state[name] = x.detach() * (0.9 + 0.2 * noise) + 0.01 * noise
+    return Params(state)
+
+
+def _examples(
+    model: nn.Module, state: Params, inputs: tuple[Tensor, ...], generator: torch.Generator
+) -> tuple[Tensor, ...]:
+    """Random inputs, or the given ones, whichever first gives outputs that can be compared."""
+    drawn = []
+    given = []
+    for x in inputs:
+        real = x.is_floating_point()
+        given.append(x.cpu().double() if real else x.cpu())
+        drawn.append(_random(x.shape, generator) if real else x.cpu())
+    for candidate in (tuple(drawn), tuple(given)):
+        outputs = _outputs(model, state, candidate)
+        if outputs and all(x.isfinite().all() and x.any() for x in outputs):
+            return candidate
+    raise ValueError(
+        f"the invariance of {type(model).__name__} cannot be checked: its outputs are not finite, "
+        "or zero, at random inputs and at the given ones; pass inputs at which it works"
+    )
+
+
+def _random(shape: torch.Size, generator: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def _changed(model: nn.Module, before: Params, after: Params, inputs: tuple[Tensor, ...]) -> bool:
+    """Whether outputs differ by more than rounding does."""
+    a = _outputs(model, before, inputs)
+    b = _outputs(model, after, inputs)
+    return not all((x - y).abs().max() <= 1e-8 * x.abs().max() for x, y in zip(a, b, strict=True))
+
+
+def _outputs(model: nn.Module, state: Params, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+    with forward_pass(model, "in float64", inputs), torch.no_grad():
+        output = functional_call(model, dict(state), inputs)
+    return [x for x in tensors_in(output) if x.is_floating_point()]
