@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce book publish reference env test lint campaign bench clean
+.PHONY: help reproduce book publish reference env test check lint campaign bench clean
 
 help:  ## list these commands
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -21,7 +21,7 @@ publish: env  ## run a profile and make its results the published ones
 	$(BIN)/python -m trajtransfer.publish.readme
 
 reference: env  ## renew the executed copies that the tests compare with
-	OMP_NUM_THREADS=1 $(BIN)/trajtransfer reproduce --profile quick --output tests/reference
+	$(BIN)/trajtransfer reproduce --profile reference --output tests/reference
 
 env: $(READY)  ## set up .venv from the lock file
 
@@ -33,7 +33,10 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 test: lint  ## everything that CI runs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+
+check: lint  ## lint, types and the laws of the library: no notebook, no browser, no long training
+	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder -m "not slow"
 
 lint: env  ## ruff, mypy and the layers of the modules
 	$(BIN)/ruff check .

@@ -8,8 +8,8 @@ import sys
 import pytest
 import torch
 from conftest import ROOT
+from small_transfers import Tied, batches, network, small_transfer, trained
 from torch import nn
-from transfers import Tied, batches, network, small_transfer, trained
 
 import trajtransfer as tt
 
@@ -82,8 +82,11 @@ def test_naive_moves_without_a_permutation(generator):
     )
     assert result.permutation == tt.Permutation.identity(result.spec)
     assert len(result.scores) == 4
-    first, last, own = (tt.Params({n: s[n] for n in result.params}) for s in (start, end, target))
-    expected = own + result.t / 3 * (last - first)
+
+    def point(state):
+        return tt.Params({name: state[name] for name in result.params})
+
+    expected = point(target) + result.t / 3 * (point(end) - point(start))
     assert (result.params - expected).norm() <= 1e-6 * expected.norm()
 
 

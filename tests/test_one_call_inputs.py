@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 import torch
+from small_transfers import Tied, batches, network, small_transfer, state
 from torch import nn
-from transfers import Tied, batches, network, small_transfer, state
 
 import trajtransfer as tt
 

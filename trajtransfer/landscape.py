@@ -93,8 +93,10 @@ def plane(
     v = across * (1 / height)
     us = _grid(min(0, shift), max(width, shift), margin, resolution)
     vs = _grid(0, height, margin, resolution)
-    scores = tuple(tuple(evaluate(a + x * u + y * v) for x in us) for y in vs)
-    return Plane(us, vs, scores, ((0.0, 0.0), (width, 0.0), (shift, height)))
+    scores = []
+    for y in vs:
+        scores.append(tuple(evaluate(a + x * u + y * v) for x in us))
+    return Plane(us, vs, tuple(scores), ((0.0, 0.0), (width, 0.0), (shift, height)))
 
 
 def _grid(low: float, high: float, margin: float, count: int) -> tuple[float, ...]:

@@ -128,7 +128,7 @@ class PermutationSpec:
         for name, x in params.items():
             if name not in self.axes:
                 raise ValueError(f"the specification does not know the tensor {name!r}")
-            shape = tuple(sum(part.size for part in axis) for axis in self.axes[name])
+            shape = tuple(map(_size, self.axes[name]))
             if shape != tuple(x.shape):
                 raise ValueError(
                     f"{name!r} has shape {tuple(x.shape)}, the specification says {shape}"
@@ -138,6 +138,10 @@ class PermutationSpec:
 def _groups(axis: Axis) -> frozenset[str]:
     """The groups of units that stand on an axis."""
     return frozenset(part.units for part in axis if part.units is not None)
+
+
+def _size(axis: Axis) -> int:
+    return sum(part.size for part in axis)
 
 
 def _whole(number: object) -> bool:

@@ -19,7 +19,8 @@ def idx(content: bytes, *shape: int, magic: int | None = None) -> bytes:
 
 def fashion(options: Mapping[str, Any] | None = None, **files: bytes) -> Callable[[Path], object]:
     """A load that would work, but for the options and files: images and labels of both parts."""
-    images, labels = idx(bytes(40 * 784), 40, 28, 28), idx(bytes(i % 10 for i in range(40)), 40)
+    images = idx(bytes(40 * 784), 40, 28, 28)
+    labels = idx(bytes(i % 10 for i in range(40)), 40)
     whole = {
         "train_images": images,
         "train_labels": labels,

@@ -43,7 +43,8 @@ def filled(value: float) -> dict[str, Tensor]:
 def batch(inputs: float | None = None, label: int | None = None) -> tuple[Tensor, Tensor]:
     """Eight samples, one input or one label of them replaced."""
     generator = torch.Generator().manual_seed(0)
-    x, y = torch.randn(8, 4, generator=generator), torch.arange(8) % 2
+    x = torch.randn(8, 4, generator=generator)
+    y = torch.arange(8) % 2
     if inputs is not None:
         x[3, 2] = inputs
     if label is not None:

@@ -12,7 +12,7 @@ import torch
 
 from trajtransfer.algorithms import METHODS
 from trajtransfer.paper import lab as laboratory
-from trajtransfer.paper import networks
+from trajtransfer.paper import networks, units
 from trajtransfer.paper.chapters import accelerated_training, trajectories, transfer
 from trajtransfer.paper.datasets.tasks import load_task
 from trajtransfer.paper.lab import Lab, labs
@@ -134,13 +134,26 @@ def test_what_was_asked_before_changes_no_number(lab):
         assert numbers(followed(lab, method)) == numbers(alone[method])
 
 
-def test_the_seed_of_the_source_draws_the_mini_batches(lab, monkeypatch):
-    drawn = []
+def test_the_seed_of_the_source_draws_mini_batches_and_orders(lab, monkeypatch):
+    batches = []
+    orders = []
     original = Lab.batches
-    monkeypatch.setattr(Lab, "batches", lambda lab, seed: drawn.append(seed) or original(lab, seed))
-    followed(lab, "fgmt", Seeds(2, 1))
-    followed(lab, "gmt", PAIR)
-    assert drawn == [2, 1]
+
+    def seen_batches(lab, seed):
+        batches.append(seed)
+        return original(lab, seed)
+
+    def spy(*arguments, generator, **options):
+        orders.append(generator.initial_seed())
+        return iter(())
+
+    monkeypatch.setattr(Lab, "batches", seen_batches)
+    for method in ("oracle", "rebasin", "gmt", "fgmt"):
+        monkeypatch.setitem(METHODS, method, METHODS[method]._replace(steps=spy))
+        list(lab.steps(method, Seeds(2, 1)))
+        list(lab.steps(method, Seeds(1, 2)))
+    assert orders == [2, 1] * 4
+    assert batches == [2, 1] * 2
 
 
 def test_the_line_of_another_source_is_followed_where_it_is_given(lab):
@@ -270,6 +283,22 @@ def test_the_clock_counts_a_unit_as_when_it_was_made(project):
     seconds = second.clock.seconds()
     assert seconds["transfer"] == first.clock.seconds()["transfer"] > 0
     assert seconds.keys() == {"transfer", "the rest"}
+
+
+def test_the_time_of_a_unit_is_no_part_of_the_rest(monkeypatch):
+    """Neither that of making it, nor that of waiting for it or of reading it."""
+    now = [0.0]
+    monkeypatch.setattr(units, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    lab = Lab(TINY, "cpu")
+
+    def slow(name, address, make):
+        now[0] += 100.0
+        return Kept([], 7.0)
+
+    monkeypatch.setattr(laboratory, "kept", slow)
+    lab.kept(transfer.transfer, "fgmt", PAIR)
+    now[0] += 1.0
+    assert lab.clock.seconds() == {"transfer": 7.0, "the rest": 1.0}
 
 
 def test_a_table_is_the_rows_of_a_unit(lab):

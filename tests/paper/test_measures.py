@@ -73,7 +73,7 @@ def curve(panel: str, label: str) -> dict:
     return found
 
 
-# --- Frames of so many pairs (or ensembles, networks, …), and how they are measured.
+# Frames of so many pairs (or ensembles, networks, …), and how they are measured
 
 
 class Case(NamedTuple):
@@ -297,7 +297,7 @@ def sorted_values(found: Measures) -> dict:
     }
 
 
-# --- Laws of all measures.
+# Laws of all measures
 
 
 @every_case
@@ -376,7 +376,7 @@ def test_the_basin_of_one_method_can_be_measured(alone):
     assert found["oracle-over-fgmt"] == [] and len(found[f"{alone}-to-source"]) == 3
 
 
-# --- Transferred trajectories.
+# Transferred trajectories
 
 
 def test_a_curve_knows_its_first_last_and_chosen_step():
@@ -443,7 +443,7 @@ def test_what_linear_trajectories_gain_and_how_deep_curves_fall():
     assert not any(name.startswith("fgmt") for name in found)
 
 
-# --- Training that goes on, and ensembles.
+# Training that goes on, and ensembles
 
 
 def reached(rows: list[dict]) -> dict[tuple, tuple]:
@@ -528,7 +528,7 @@ def test_ensembles_are_compared_within_their_group():
     }
 
 
-# --- Updates and gradients up to a permutation.
+# Updates and gradients up to a permutation
 
 
 def test_only_the_last_iteration_of_the_widest_network_counts():
@@ -633,7 +633,7 @@ def test_drift_by_hand():
     }
 
 
-# --- The loss landscape.
+# The loss landscape
 
 
 def test_barriers_are_by_method_and_end():
@@ -723,7 +723,7 @@ def test_accuracies_are_named_after_their_networks():
     ]
 
 
-# --- Costs, and how much coordinate descent is needed.
+# Costs, and how much coordinate descent is needed
 
 
 def work(method: str, samples: int, operations: float, pair: str = "1-2", **more) -> dict:
@@ -825,7 +825,7 @@ def test_optima_lie_as_far_apart_as_the_best_and_the_worst():
     }
 
 
-# --- The paper's own curves, by the same functions.
+# The paper's own curves, by the same functions
 
 
 def paper_updates(panel: str) -> Measures:

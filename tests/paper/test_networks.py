@@ -66,7 +66,7 @@ def watch_training(monkeypatch) -> list:
     return epochs
 
 
-# --- Trained once, and resumed.
+# Trained once, and resumed
 
 
 def test_a_network_is_trained_once(project, monkeypatch):
@@ -168,7 +168,7 @@ def test_a_diverged_network_is_named_and_not_kept(project):
     assert not list(project.rglob("checkpoint*"))
 
 
-# --- What makes another network, and what does not.
+# What makes another network, and what does not
 
 
 def test_a_fraction_of_the_data_makes_another_network(project):
@@ -245,7 +245,7 @@ def test_a_head_has_a_seed_of_its_own(project):
     assert correlation.abs() < 0.5
 
 
-# --- Files that are damaged, or another's.
+# Files that are damaged, or another's
 
 DAMAGES = {
     "cut off": lambda content: content[: len(content) // 2],
@@ -340,7 +340,7 @@ def test_a_folder_in_place_of_a_checkpoint_is_set_aside(project):
     assert path.with_name("checkpoint.refused-1.safetensors").is_dir()
 
 
-# --- Several at a time.
+# Several at a time
 
 
 def test_of_two_trainings_of_one_network_the_second_waits(project, capsys):
@@ -367,7 +367,7 @@ def test_several_callers_on_one_damaged_file_do_not_meet(project):
     assert len(list(path.parent.glob("*.refused-*"))) == 1
 
 
-# --- What a setting asks for and its data or its network cannot give.
+# What a setting asks for and its data or its network cannot give
 
 
 @pytest.mark.parametrize(

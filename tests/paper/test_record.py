@@ -6,6 +6,7 @@ import csv
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -244,13 +245,26 @@ def test_what_a_run_cannot_tell_decides_nothing(values, outcome, quoted, folder,
 # How a record begins, and where it is saved
 
 
-def test_a_record_of_laboratories_has_their_device_data_and_clock(project):
-    clock = Clock()
-    labs = [Lab(TINY, "cpu", clock), Lab(setting("digits59-mlp", width=8), "cpu", clock)]
-    found = begin("mine", *labs, pairs="1-2")
-    assert found.device == "cpu" and found.clock is clock
-    assert found.data == labs[0].checksums() | labs[1].checksums()
-    assert found.parameters["pairs"] == "1-2"
+def laboratory(device: str, **data: str) -> SimpleNamespace:
+    """What a record asks of a laboratory."""
+    return SimpleNamespace(device=device, clock=Clock(), checksums=lambda: data)
+
+
+def test_a_record_of_laboratories_has_the_data_of_all_and_the_clock_of_the_first():
+    labs = [laboratory("cpu", digits="1"), laboratory("cpu", digits="1", clothes="2")]
+    for chosen, expected in ((labs, ["digits", "clothes"]), (labs[:1], ["digits"])):
+        found = begin("mine", *chosen, pairs="1-2")
+        assert list(found.data) == expected
+        assert found.device == "cpu" and found.clock is labs[0].clock
+        assert found.parameters == {"pairs": "1-2"}
+
+
+def test_a_laboratory_is_what_a_record_asks_of_it(project):
+    lab = Lab(TINY, "cpu")
+    found = begin("mine", lab, **lab.setting.facts())
+    assert found.device == "cpu" and found.clock is lab.clock
+    assert found.data == lab.checksums() and found.data.keys() == {"mnist-5k"}
+    assert found.parameters == TINY.facts()
 
 
 def test_a_record_without_a_laboratory_says_what_one_would():

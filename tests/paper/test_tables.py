@@ -73,7 +73,7 @@ def cosines(chance: random.Random) -> pd.DataFrame:
     )
 
 
-# --- What a table shows is what is measured.
+# What a table shows is what is measured
 
 
 def test_the_table_of_methods_shows_the_measures_of_transfers(chance):

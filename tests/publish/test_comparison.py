@@ -36,23 +36,24 @@ def sides(first, second):
     return {"r": record({"gmt-final": first})}, {"r": again({"gmt-final": second})}
 
 
+def slower(row: dict, factor: float, clocks: bool) -> dict:
+    """A row of a table whose times are so many times longer."""
+    timed = {name for name, x in row.items() if isinstance(x, float) and "seconds" in name}
+    if clocks and "share of training" in row:
+        timed.add("share of training")
+    return row | {name: row[name] * factor for name in timed}
+
+
 def busy(value: RecordFile, factor: float) -> RecordFile:
     """The same run on a machine that is so many times slower."""
     clocks = not counts_work(value)
-    cost = re.compile(MEASURES["work"])
-
-    def slower(name, x):
-        timed = "seconds" in name or (clocks and name == "share of training")
-        return x * factor if timed and isinstance(x, float) else x
-
-    measures = value.measures
-    if clocks:
-        timed = {name: xs for name, xs in measures.items() if cost.fullmatch(name)}
-        measures = measures | {name: [x * factor for x in xs] for name, xs in timed.items()}
-    tables = {
-        table: [{name: slower(name, x) for name, x in row.items()} for row in rows]
-        for table, rows in value.tables.items()
-    }
+    measures = dict(value.measures)
+    for name in measures:
+        if clocks and re.fullmatch(MEASURES["work"], name):
+            measures[name] = [x * factor for x in measures[name]]
+    tables = {}
+    for table, rows in value.tables.items():
+        tables[table] = [slower(row, factor, clocks) for row in rows]
     seconds = {name: factor * x for name, x in value.provenance.seconds.items()}
     origin = value.provenance.model_copy(update={"seconds": seconds})
     update = {"provenance": origin, "measures": measures, "tables": tables}

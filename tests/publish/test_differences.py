@@ -94,6 +94,8 @@ def test_a_record_agrees_with_itself_and_every_name_in_it_has_a_kind(record):
         for column in {column for row in rows for column in row}:
             assert kind_of_column(column, table) in TOLERANCES
     assert differences(record, record) == []
+    same = on_one_machine(record)
+    assert differences(same, same) == []
 
 
 def test_an_unknown_name_says_where_to_add_it():

@@ -106,7 +106,7 @@ def pretended(monkeypatch, fails=()):
     """Let runs be made of nothing at once, or fail; the names of those that were asked for."""
     done = []
 
-    def pretend(path, executed, values):
+    def pretend(path, executed, values, variables):
         name = values["record"]
         done.append(name)
         if name in fails:

@@ -74,7 +74,7 @@ def test_errors_inside_a_notebook_are_reported_and_leave_earlier_results(checkou
 
 
 def test_an_interrupted_run_leaves_nothing_half_written(checkout, monkeypatch):
-    def interrupted(path, executed, values):
+    def interrupted(path, executed, values, variables):
         executed.write_text("half")
         raise KeyboardInterrupt
 
@@ -98,12 +98,12 @@ def test_a_real_interrupt_stops_the_kernel_and_leaves_nothing(checkout):
     assert contents(checkout / "runs" / "own").keys() == {".trajtransfer-lock"}
 
 
-def inherited(checkout, chosen, monkeypatch):
-    """The environment of the kernel of a run."""
+def given(checkout, chosen, monkeypatch):
+    """What the kernel of a run is given in its environment."""
     found = {}
 
-    def look(path, executed, values):
-        found.update(os.environ)
+    def look(path, executed, values, variables):
+        found.update(variables)
         make(executed.parent, values["record"])
 
     monkeypatch.setattr(runner, "_execute", look)
@@ -117,11 +117,11 @@ def test_a_kernel_gets_the_threads_of_its_run_unless_told_otherwise(checkout, mo
     plain = Run(name="transfer", notebook="transfer")
     single = plain.model_copy(update={"threads": 1})
     monkeypatch.delenv("OMP_NUM_THREADS")
-    assert "OMP_NUM_THREADS" not in inherited(checkout, plain, monkeypatch)
-    assert inherited(checkout, single, monkeypatch)["OMP_NUM_THREADS"] == "1"
+    assert "OMP_NUM_THREADS" not in given(checkout, plain, monkeypatch)
+    assert given(checkout, single, monkeypatch)["OMP_NUM_THREADS"] == "1"
     assert "OMP_NUM_THREADS" not in os.environ
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert inherited(checkout, single, monkeypatch)["OMP_NUM_THREADS"] == "2"
+    assert given(checkout, single, monkeypatch)["OMP_NUM_THREADS"] == "2"
 
 
 def test_a_run_of_ones_own_with_a_resnet_gets_one_thread(checkout, monkeypatch):

@@ -71,13 +71,9 @@ def match(
     are not finite.
     """
     _require_limits(max_sweeps, tolerance)
-    if not pairs:
-        raise ValueError("match needs at least one (target, source) pair of vectors")
-    if not isinstance(pairs, Pairs):
-        pairs = Pairs(spec, pairs)
+    pairs = _as_pairs(pairs, spec)
     best = start or Permutation.identity(spec)
     _require_same_spec("start is a permutation", best.spec, spec)
-    _require_same_spec("these are pairs", pairs.spec, spec)
     operations = pairs.operations
     objective = [pairs.objective(best)]
     gap = 0.0
@@ -130,6 +126,16 @@ def _sweep(pairs: Pairs, pi: Permutation, order: Sequence[str], stale: set[str])
             pi = pi.replace(units, solution.columns)
             stale.update(pi.spec.neighbours[units])
     return Sweep(pi, gap, seconds, assignments)
+
+
+def _as_pairs(pairs: Sequence[VectorPair], spec: PermutationSpec) -> Pairs:
+    """The pairs themselves if they are `Pairs`, else new ones."""
+    if not pairs:
+        raise ValueError("match needs at least one (target, source) pair of vectors")
+    if not isinstance(pairs, Pairs):
+        return Pairs(spec, pairs)
+    _require_same_spec("these are pairs", pairs.spec, spec)
+    return pairs
 
 
 def _order(spec: PermutationSpec, generator: torch.Generator | None) -> list[str]:

@@ -47,10 +47,10 @@ class Site(NamedTuple):
 
 
 class GainCache:
-    """The objective and the gains of `pairs`, which may grow between calls and must not change
-    otherwise.
+    """The objective and the gains of a list of pairs, kept from call to call.
 
-    `operations` counts the floating-point operations of all products for gains so far.
+    `pairs` may grow between calls and must not change otherwise. `operations` counts the
+    floating-point operations of all products so far that gave gains.
     """
 
     def __init__(
@@ -85,11 +85,12 @@ class GainCache:
             total = kept.value
             count = kept.pairs
         like = self.pairs[0][0][name]
-        for cut in everything(like, 0 if like.ndim else None, entries, self._slice):
+        axis = 0 if like.ndim else None
+        for cut in everything(like, axis, entries, self._slice):
             for y, x in self.pairs[count:]:
-                total = total + inner(
-                    self._taken(y[name], cut.target), self._taken(x[name], cut.source)
-                )
+                target = self._taken(y[name], cut.target)
+                source = self._taken(x[name], cut.source)
+                total = total + inner(target, source)
         self._objectives.keep(name, Sum(total, entries, len(self.pairs)))
         return total
 

@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     book.add_argument("--results", type=Path, help=words)
     compare = command("compare", _compare, COSTS["compare"])
     compare.add_argument("first", type=Path, help="a folder made by reproduce")
-    words = "another, such as tests/reference (quick) or book/published"
+    words = "another, such as tests/reference or book/published"
     compare.add_argument("second", type=Path, help=words)
     return parser
 

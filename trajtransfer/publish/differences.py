@@ -26,6 +26,7 @@ from trajtransfer.publish.tolerances import (
 )
 
 Row = dict[str, Cell]
+Rows = Sequence[Row]
 LENGTH_FOLLOWS_SWEEPS = {"sweeps"}  # tables whose rows are matched by their labels and counts
 ABSENT = "not there"
 WORK = "GFLOP of training"  # records without it took the work for the time
@@ -57,7 +58,8 @@ def differences(
 
     def found(place: str, kind: str, a: object, b: object) -> Iterator[Difference]:
         """The difference of two values of a kind, if there is one."""
-        kind = "seconds" if clocks and kind == "work" else kind
+        if clocks and kind == "work":
+            kind = "seconds"
         if not _agree(kind, a, b, alike):
             tolerance = tolerance_text(kind, alike)
             yield Difference(first.name, place, _text(a), _text(b), tolerance)
@@ -91,8 +93,9 @@ def counts_work(record: RecordFile) -> bool:
 
 def _settings_of(record: RecordFile) -> list[str]:
     given = record.provenance.parameters
-    names = given.get("settings") or given.get("setting") or []
-    return [str(name) for name in names] if isinstance(names, list) else [str(names)]
+    several = given.get("settings")
+    names = several if isinstance(several, list) else [given.get("setting", "")]
+    return [str(name) for name in names]
 
 
 def _in_tables(first: RecordFile, second: RecordFile, found: Found) -> Iterator[Difference]:
@@ -102,13 +105,21 @@ def _in_tables(first: RecordFile, second: RecordFile, found: Found) -> Iterator[
         if a is None or b is None:
             yield from found(f"table {table}", "label", _presence(a), _presence(b))
             continue
-        free = table in LENGTH_FOLLOWS_SWEEPS
-        yield from found(f"rows of {table}", "sweeps" if free else "count", len(a), len(b))
-        for place, row, other in _common(a, b) if free else _in_turn(a, b):
-            for column in {**row, **other}:
-                kind = kind_of_column(column, table)
-                where = f"{table}, row {place}, {column}"
-                yield from found(where, kind, row.get(column, ABSENT), other.get(column, ABSENT))
+        yield from _in_rows(table, a, b, found)
+
+
+def _in_rows(table: str, a: Rows, b: Rows, found: Found) -> Iterator[Difference]:
+    kind = "count"
+    pairs = _in_turn(a, b)
+    if table in LENGTH_FOLLOWS_SWEEPS:
+        kind = "sweeps"
+        pairs = _common(a, b)
+    yield from found(f"rows of {table}", kind, len(a), len(b))
+    for place, row, other in pairs:
+        for column in {**row, **other}:
+            cells = (row.get(column, ABSENT), other.get(column, ABSENT))
+            where = f"{table}, row {place}, {column}"
+            yield from found(where, kind_of_column(column, table), *cells)
 
 
 def _in_measures(first: RecordFile, second: RecordFile, found: Found) -> Iterator[Difference]:
@@ -128,12 +139,12 @@ def _presence(found: object | None) -> str:
     return ABSENT if found is None else "there"
 
 
-def _in_turn(a: Sequence[Row], b: Sequence[Row]) -> Iterator[tuple[str, Row, Row]]:
+def _in_turn(a: Rows, b: Rows) -> Iterator[tuple[str, Row, Row]]:
     for number, (row, other) in enumerate(zip(a, b, strict=False), 1):
         yield str(number), row, other
 
 
-def _common(a: Sequence[Row], b: Sequence[Row]) -> Iterator[tuple[str, Row, Row]]:
+def _common(a: Rows, b: Rows) -> Iterator[tuple[str, Row, Row]]:
     """The rows that have the same labels and counts."""
     there = {_key(row): row for row in b}
     for row in a:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 from trajtransfer.paper.devices import select_device
 from trajtransfer.paper.provenance import LIBRARIES
@@ -17,16 +16,9 @@ from trajtransfer.paper.storage.progress import progress
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.storage.reading import MEND, read_contents, read_yaml
 from trajtransfer.paper.storage.results import OWN, Results, opened
+from trajtransfer.publish.lanes import Checked, made_in_lanes, made_one_by_one
 from trajtransfer.publish.meaning import check_meaning
 from trajtransfer.publish.parameters import convert, notebooks
-from trajtransfer.publish.runner import run
-
-
-class Checked(NamedTuple):
-    """A run with its parameters converted, and what it is made of (`origin`)."""
-
-    run: Run
-    origin: str
 
 
 def profile_of(root: Path, name: str) -> Profile:
@@ -77,7 +69,8 @@ def reproduce(
             results.require_room(chosen.name)
         if not only:
             results.state(name, profile.description, False)
-        if failed := _made(root, name, runs, results, only, whole):
+        wanted = _wanted(runs, results, only, whole)
+        if failed := _made(root, profile, name, wanted, results):
             again = "these runs failed, and the next call tries them again:"
             raise RunError("\n".join([again, *failed]))
         results.drop(set(results.listing.runs) - set(profile.names))
@@ -87,28 +80,29 @@ def reproduce(
 
 
 def _made(
-    root: Path,
-    profile: str,
-    runs: Sequence[Checked],
-    results: Results,
-    only: Collection[str],
-    whole: bool,
+    root: Path, profile: Profile, name: str, runs: Iterator[Checked], results: Results
 ) -> list[str]:
-    """Make the runs that are not kept; why it failed, for each that did."""
-    failed = []
-    for number, (chosen, origin) in enumerate(progress(runs, profile), 1):
-        unasked = bool(only) and chosen.name not in only
-        kept = unasked or (not only and not whole and results.holds(chosen.name, origin))
-        if kept and chosen.name not in results.listing.runs:
+    """Make runs; why it failed, for each that did."""
+    if profile.lanes == 1:
+        failed = made_one_by_one(root, name, runs, results)
+    else:
+        failed = made_in_lanes(root, name, runs, results, profile.lanes)
+    return [f"{failure.name}: {failure.reason}" for failure in failed]
+
+
+def _wanted(
+    runs: Sequence[Checked], results: Results, only: Collection[str], whole: bool
+) -> Iterator[Checked]:
+    """The runs that are to be made, announced when their turn comes."""
+    for number, checked in enumerate(progress(runs, results.listing.profile), 1):
+        name = checked.run.name
+        unasked = bool(only) and name not in only
+        kept = unasked or (not only and not whole and results.holds(name, checked.origin))
+        if kept and name not in results.listing.runs:
             continue
-        print(f"[{number}/{len(runs)}] {chosen.name}{' (kept)' if kept else ''}", flush=True)
-        if kept:
-            continue
-        try:
-            run(root, chosen, results, profile, origin)
-        except (RunError, ValueError) as error:
-            failed.append(f"{chosen.name}: {error}")
-    return failed
+        print(f"[{number}/{len(runs)}] {name}{' (kept)' if kept else ''}", flush=True)
+        if not kept:
+            yield checked
 
 
 def _checked(root: Path, chosen: Run, override: Parameters) -> Checked:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing import parent_process
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -15,7 +16,7 @@ import papermill
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
-from traitlets import Unicode
+from traitlets import Dict, Unicode
 from traitlets.config import Config
 
 from trajtransfer.paper.storage.outcomes import RecordFile
@@ -32,11 +33,13 @@ KERNEL_LOG = ".kernel.log"
 
 
 class LoggingKernelManager(AsyncKernelManager):
-    """Starts kernels that write what their notebook does not catch into the file `log`."""
+    """Starts kernels that write what their notebook does not catch into the file `log_file`."""
 
     log_file = Unicode(config=True)
+    variables = Dict(config=True)  # of the environment, for this kernel alone
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
+        options["env"] = {**options.get("env", os.environ), **self.variables}
         with Path(self.log_file).open("ab") as log:
             await super()._async_launch_kernel(kernel_cmd, stderr=log, **options)
 
@@ -64,37 +67,45 @@ def own_run(root: Path, notebook: str, given: Mapping[str, Any], output: Path) -
 def run(root: Path, chosen: Run, results: Results, profile: str, origin: str = "") -> None:
     """Execute a run and let it take its place among `results`.
 
-    These are the notebook, its record (JSON) and its tables (CSV). Its parameters are converted and
-    checked. All is made in a work folder: a failed or interrupted run leaves earlier results as
-    they were. `origin` says what it was made of. Raises `RunError` for an error inside the
-    notebook, and where the folder cannot be written.
+    All is made in a work folder: a failed or interrupted run leaves earlier results as they were.
+    `origin` says what it was made of. Raises `RunError` as `execute`, and where the folder cannot
+    be written.
     """
-    try:
-        _run(root, chosen, results, profile, origin)
-    except OSError as error:
-        raise RunError(
-            f"{results.folder} cannot be written ({error}); make room, or choose another --output"
-        ) from error
-
-
-def _run(root: Path, chosen: Run, results: Results, profile: str, origin: str) -> None:
-    path = root / "notebooks" / f"{chosen.notebook}.ipynb"
-    values = {**chosen.parameters, "record": chosen.name}
-    results.require_room(chosen.name)
-    with results.work(chosen.name) as work:
-        executed = work / f"{chosen.name}.ipynb"
-        with _environment(root, chosen, profile, work):
-            _execute(path, executed, values)
-        _tidy(executed, chosen)
-        read_json(work / f"{chosen.name}.json", RecordFile, f"end {path} with results.save()")
+    with writing(results.folder), results.work(chosen.name) as work:
+        results.require_room(chosen.name)
+        execute(root, chosen, profile, work)
         results.take(chosen.name, work, origin)
 
 
 @contextmanager
-def _environment(root: Path, chosen: Run, profile: str, work: Path) -> Iterator[None]:
-    """What a kernel inherits; what it has to tell the terminal is shown meanwhile."""
+def writing(folder: Path) -> Iterator[None]:
+    """Raise `RunError`, with what to do, where a folder of results cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{folder} cannot be written ({error}); make room, or choose another --output"
+        ) from error
+
+
+def execute(root: Path, chosen: Run, profile: str, work: Path) -> None:
+    """Execute a run in a folder: the notebook, its record (JSON) and its tables (CSV).
+
+    Its parameters are converted and checked. Raises `RunError` for an error inside the notebook.
+    """
+    path = root / "notebooks" / f"{chosen.notebook}.ipynb"
+    executed = work / f"{chosen.name}.ipynb"
+    values = {**chosen.parameters, "record": chosen.name}
+    with _shown(work / NOTICES):
+        _execute(path, executed, values, _variables(root, chosen, profile, work))
+    _tidy(executed, chosen)
+    read_json(work / f"{chosen.name}.json", RecordFile, f"end {path} with results.save()")
+
+
+def _variables(root: Path, chosen: Run, profile: str, work: Path) -> dict[str, str]:
+    """What a kernel finds in its environment beside what this process has in its own."""
     data = Path(os.environ.get("TRAJTRANSFER_DATA", root / "data"))
-    inherited = {
+    variables = {
         "TRAJTRANSFER_HOME": str(root.resolve()),
         "TRAJTRANSFER_DATA": str(data.resolve()),
         "TRAJTRANSFER_PROFILE": profile,
@@ -103,15 +114,8 @@ def _environment(root: Path, chosen: Run, profile: str, work: Path) -> Iterator[
         "TQDM_DISABLE": "1",  # progress bars would end up in the stored outputs
     }
     if chosen.threads is not None:
-        inherited["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(chosen.threads))
-    before = dict(os.environ)
-    os.environ.update(inherited)
-    try:
-        with _shown(work / NOTICES):
-            yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+        variables["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(chosen.threads))
+    return variables
 
 
 @contextmanager
@@ -139,7 +143,7 @@ def _shown(path: Path) -> Iterator[None]:
         follower.join()
 
 
-def _execute(path: Path, executed: Path, values: dict[str, Any]) -> None:
+def _execute(path: Path, executed: Path, values: dict[str, Any], variables: dict[str, str]) -> None:
     log = executed.parent.resolve() / KERNEL_LOG
     try:
         papermill.execute_notebook(
@@ -148,9 +152,9 @@ def _execute(path: Path, executed: Path, values: dict[str, Any]) -> None:
             values,
             kernel_name="python3",
             kernel_manager_class=LoggingKernelManager,
-            config=_kernels(log),
+            config=_kernels(log, variables),
             cwd=str(executed.parent),
-            progress_bar=sys.stderr.isatty(),
+            progress_bar=sys.stderr.isatty() and parent_process() is None,  # not from every lane
             request_save_on_cell_execute=False,
             record_timing=False,
             store_widget_state=False,
@@ -166,11 +170,10 @@ def _execute(path: Path, executed: Path, values: dict[str, Any]) -> None:
         ) from error
 
 
-def _kernels(log: Path) -> Config:
+def _kernels(log: Path, variables: dict[str, str]) -> Config:
     """Kernels talk over sockets of the file system: over TCP, the default, they print a warning."""
-    return Config(
-        {"KernelManager": {"transport": "ipc"}, "LoggingKernelManager": {"log_file": str(log)}}
-    )
+    own = {"log_file": str(log), "variables": variables}
+    return Config({"KernelManager": {"transport": "ipc"}, "LoggingKernelManager": own})
 
 
 def _last_words(log: Path) -> str:

@@ -122,7 +122,7 @@ def _first_conflict(a: Label, b: Label) -> tuple[Piece, Piece] | None:
         longer = left if p.size > q.size else right
         longer.insert(0, Piece(None, abs(p.size - q.size)))
     if left or right:
-        raise ValueError(f"axes of {_size(a)} and {_size(b)} entries cannot be unified")
+        raise ValueError(f"axes of {size_of(a)} and {size_of(b)} entries cannot be unified")
     return None
 
 
@@ -145,5 +145,6 @@ def _settle(p: Piece, q: Piece) -> None:
         p.units.becomes = (Piece(q.units, q.size // p.block, q.block // p.block),)
 
 
-def _size(label: Label) -> int:
+def size_of(label: Label) -> int:
+    """How many entries an axis has."""
     return sum(piece.size for piece in label)

@@ -60,13 +60,9 @@ def _examples(
     model: nn.Module, state: Params, inputs: tuple[Tensor, ...], generator: torch.Generator
 ) -> tuple[Tensor, ...]:
     """Random inputs, or the given ones, whichever first gives outputs that can be compared."""
-    drawn = []
-    given = []
-    for x in inputs:
-        real = x.is_floating_point()
-        given.append(x.cpu().double() if real else x.cpu())
-        drawn.append(_random(x.shape, generator) if real else x.cpu())
-    for candidate in (tuple(drawn), tuple(given)):
+    drawn = tuple(_drawn(x, generator) for x in inputs)
+    given = tuple(_precise(x) for x in inputs)
+    for candidate in (drawn, given):
         outputs = _outputs(model, state, candidate)
         if outputs and all(x.isfinite().all() and x.any() for x in outputs):
             return candidate
@@ -76,8 +72,18 @@ def _examples(
     )
 
 
-def _random(shape: torch.Size, generator: torch.Generator) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
+def _drawn(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Random numbers in place of real ones."""
+    if not x.is_floating_point():
+        return x.cpu()
+    return torch.randn(x.shape, generator=generator, dtype=torch.float64)
+
+
+def _precise(x: Tensor) -> Tensor:
+    """Real numbers in float64."""
+    if not x.is_floating_point():
+        return x.cpu()
+    return x.cpu().double()
 
 
 def _changed(model: nn.Module, before: Params, after: Params, inputs: tuple[Tensor, ...]) -> bool:

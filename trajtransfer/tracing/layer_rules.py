@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from trajtransfer.tracing.axis_labels import Label, fixed, freeze, fresh, split, unify
+from trajtransfer.tracing.axis_labels import Label, fixed, freeze, fresh, size_of, split, unify
 from trajtransfer.tracing.registry import (
     Call,
     Traced,
@@ -71,8 +71,8 @@ def _grouped(x: Traced, weight: Traced, groups: int) -> None:
 
 def _spread(whole: Label, size: int) -> Label:
     """The label of an axis whose entries are a block for each unit of another."""
-    count = sum(piece.size for piece in whole)
-    return tuple(piece._replace(size=size, block=size // count) for piece in whole)
+    block = size // size_of(whole)
+    return tuple(piece._replace(size=size, block=block) for piece in whole)
 
 
 @rule("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")

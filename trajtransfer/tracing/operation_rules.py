@@ -26,8 +26,16 @@ ELEMENTWISE = """
 ARITHMETIC = """
     add sub mul div truediv pow iadd isub imul itruediv maximum minimum eq ne lt le gt ge
 """.split()
-POOLS = ("Max", "Avg", "AdaptiveAvg", "AdaptiveMax", "LP")
-POOL_FUNCTIONS = ("max", "avg", "adaptive_avg", "adaptive_max", "lp")
+POOLING = """
+    MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d LPPool1d LPPool2d LPPool3d
+    AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d
+    AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d
+    max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d lp_pool1d lp_pool2d lp_pool3d
+    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
+    adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
+    ZeroPad2d
+""".split()
+RESIZING = ("interpolate", "Upsample")
 IN_PLACE |= {*ELEMENTWISE, *ARITHMETIC}
 
 
@@ -64,14 +72,11 @@ def _matmul(call: Call) -> tuple[Label, ...]:
     return (*batch, a.axes[-2], b.axes[-1])
 
 
-@rule(*(f"{pool}Pool{d}d" for pool in POOLS for d in "123"))
-@rule(*(f"{pool}_pool{d}d" for pool in POOL_FUNCTIONS for d in "123"))
-@rule("ZeroPad2d", "interpolate", "Upsample")
+@rule(*POOLING, *RESIZING)
 def _pooling(call: Call) -> tuple[Label, ...]:
     """Space does not move; the number of its axes is in the name, or all but two are space."""
     x = call.args[0]
-    resized = call.name in ("interpolate", "Upsample")
-    space = len(x.shape) - 2 if resized else int(call.name[-2])
+    space = len(x.shape) - 2 if call.name in RESIZING else int(call.name[-2])
     freeze_all(x.axes[-space:])
     return (*x.axes[:-space], *map(fixed, call.shape[-space:]))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from trajtransfer.tracing.axis_labels import Label, freeze, unify
+from trajtransfer.tracing.axis_labels import Label, freeze, size_of, unify
 
 
 class Traced(NamedTuple):
@@ -88,8 +88,7 @@ def checked(axes: Any, shape: Any, several: bool) -> Any:
     """What a rule returned as `Traced`, if its labels have the sizes of the result."""
     if several:
         return [checked(one, own, False) for one, own in zip(axes, shape, strict=True)]
-    sizes = tuple(sum(piece.size for piece in label) for label in axes)
-    if sizes != shape:
+    if tuple(map(size_of, axes)) != shape:
         raise Unsupported(f"the result has shape {shape}")
     return Traced(shape, axes)
 

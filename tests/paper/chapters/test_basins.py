@@ -175,7 +175,7 @@ def by_hand(name, end, pair, losses, accuracies):
 def test_barriers_of_segments():
     rows = [
         *by_hand("fgmt", SOURCE, "3-4", (1.0, 3.0, 2.0), (0.8, 0.5, 0.4)),
-        *by_hand("fgmt", SOURCE, "1-2", (1.0, 1.0, 1.0), (0.8, 0.8, 0.8)),
+        *by_hand("fgmt", SOURCE, "1-2", (1.0, 1.0, 1.0), (0.5, 0.5, 0.5)),
         *by_hand("fgmt", TARGET, "3-4", (0.0, 1.0, 0.0), (0.5, 0.5, 0.5)),
     ]
     found = basins.barriers(pd.DataFrame(rows))

@@ -38,9 +38,10 @@ class Run(Document):
 
 
 class Profile(Document):
-    """The runs that are made together. No two have one name."""
+    """The runs that are made together, so many `lanes` side by side. No two have one name."""
 
     description: Text
+    lanes: Annotated[int, Field(ge=1)] = 1
     runs: Annotated[list[Run], Field(min_length=1)]
 
     @model_validator(mode="after")
