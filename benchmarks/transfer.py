@@ -36,7 +36,7 @@ def last(steps: Iterator[tt.Step]) -> tt.Step:
     return deque(steps, maxlen=1)[0]
 
 
-def plain_fgmt(source, target, spec, gradients, *, cache: str) -> Iterator[tt.Step]:  # type: ignore[no-untyped-def]
+def plain_fgmt(source, target, spec, gradients, *, cache: str) -> Iterator[tt.Step]:
     """FGMT with the straightforward matching."""
     pi = tt.Permutation.identity(spec)
     pairs = []

@@ -20,6 +20,7 @@ RECORD = {
         "seconds": {},
     },
     "measures": {},
+    "counts": {},
 }
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks import __main__, measure
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):

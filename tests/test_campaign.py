@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from tests.campaign.trial import trial
+
+pytestmark = pytest.mark.slow
 
 
 def test_nothing_is_lost_and_nothing_wrong_is_taken_for_right(tmp_path):

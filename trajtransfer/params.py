@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -68,10 +69,9 @@ class Params(Mapping[str, Tensor]):
         """Euclidean norm, accumulated in float64."""
         return (self @ self) ** 0.5
 
-    def to(self, *args: object, **kwargs: object) -> Params:
+    def to(self, *args: Any, **kwargs: Any) -> Params:
         """Every tensor through ``Tensor.to``: another device or dtype."""
-        moved = {name: x.to(*args, **kwargs) for name, x in self.items()}  # type: ignore[call-overload]
-        return Params(moved)
+        return Params({name: x.to(*args, **kwargs) for name, x in self.items()})
 
     def __repr__(self) -> str:
         count = sum(x.numel() for x in self.values())

@@ -251,7 +251,7 @@ def laboratory(device: str, **data: str) -> SimpleNamespace:
 
 
 def test_a_record_of_laboratories_has_the_data_of_all_and_the_clock_of_the_first():
-    labs = [laboratory("cpu", digits="1"), laboratory("cpu", digits="1", clothes="2")]
+    labs = [laboratory("cpu", digits="1"), laboratory("cpu", clothes="2")]
     for chosen, expected in ((labs, ["digits", "clothes"]), (labs[:1], ["digits"])):
         found = begin("mine", *chosen, pairs="1-2")
         assert list(found.data) == expected

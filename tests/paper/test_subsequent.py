@@ -80,19 +80,20 @@ def test_of_equal_steps_the_first_is_best():
 
 
 def test_training_follows_the_next_recipe(lab, monkeypatch):
-    recipes = []
+    asked = []
     original = Lab.continued
 
-    def continued(lab, recipe, *arguments):
-        recipes.append(recipe)
-        return original(lab, recipe, *arguments)
+    def continued(lab, recipe, start, seed, label):
+        asked.append((recipe.epochs, recipe.lr, seed, label))
+        return original(lab, recipe, start, seed, label)
 
     monkeypatch.setattr(Lab, "continued", continued)
     *_, step = lab.steps("naive", PAIR)
     usual = trained_on(lab, "naive", PAIR, step)
     short = trained_on(lab, "naive", PAIR, step, epochs=1)
     transferred(lab, "naive", PAIR, epochs=1)
-    assert [(recipe.epochs, recipe.lr) for recipe in recipes] == [(2, 0.02), (1, 0.02), (1, 0.02)]
+    about = (0.02, 2, "naive-from1")  # the target is trained, and its name tells the source
+    assert asked == [(2, *about), (1, *about), (1, *about)]
     assert same(usual.start, step.params) and same(short.start, step.params)
     assert [row["accuracy"] for row in short.history] == [usual.history[0]["accuracy"]]
 

@@ -21,7 +21,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 WITHOUT = "no chromium on the path: apt install chromium to check the book in it"
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("book"),
+    pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT),
+]
 SERIOUS = {"serious", "critical"}
 # Whether the focus is where nobody can see it.
 UNSEEN = """(() => {

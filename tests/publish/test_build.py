@@ -18,6 +18,8 @@ from trajtransfer.paper.storage.reading import read_contents, read_paper_items
 from trajtransfer.publish import build
 from trajtransfer.publish.profiles import profile_of
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("book")]
+
 PUBLISHED = ROOT / "book" / "published"
 PROFILES = sorted(path.stem for path in (ROOT / "notebooks" / "profiles").glob("*.yaml"))
 LOADING = ("script", "img", "iframe", "source")  # what loads what it names

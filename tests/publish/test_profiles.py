@@ -21,6 +21,8 @@ from trajtransfer.paper.storage.documents import DocumentError
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.publish import cli, profiles, runner
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = (1, 3, 5)
 NAMES = [f"transfer_{number}" for number in NUMBERS]
 

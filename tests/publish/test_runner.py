@@ -17,6 +17,8 @@ from trajtransfer.paper.storage import results
 from trajtransfer.paper.storage.plans import Run
 from trajtransfer.publish import cli, runner
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "trajtransfer.publish.cli"]
 NOTEBOOK = ROOT / "notebooks" / "transfer.ipynb"
 SMALL = ("width=16", "pairs=1-2", "steps=2", "methods=[naive]")
@@ -98,7 +100,7 @@ def test_a_real_interrupt_stops_the_kernel_and_leaves_nothing(checkout):
     assert contents(checkout / "runs" / "own").keys() == {".trajtransfer-lock"}
 
 
-def given(checkout, chosen, monkeypatch):
+def variables_of(checkout, chosen, monkeypatch):
     """What the kernel of a run is given in its environment."""
     found = {}
 
@@ -117,11 +119,11 @@ def test_a_kernel_gets_the_threads_of_its_run_unless_told_otherwise(checkout, mo
     plain = Run(name="transfer", notebook="transfer")
     single = plain.model_copy(update={"threads": 1})
     monkeypatch.delenv("OMP_NUM_THREADS")
-    assert "OMP_NUM_THREADS" not in given(checkout, plain, monkeypatch)
-    assert given(checkout, single, monkeypatch)["OMP_NUM_THREADS"] == "1"
+    assert "OMP_NUM_THREADS" not in variables_of(checkout, plain, monkeypatch)
+    assert variables_of(checkout, single, monkeypatch)["OMP_NUM_THREADS"] == "1"
     assert "OMP_NUM_THREADS" not in os.environ
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert given(checkout, single, monkeypatch)["OMP_NUM_THREADS"] == "2"
+    assert variables_of(checkout, single, monkeypatch)["OMP_NUM_THREADS"] == "2"
 
 
 def test_a_run_of_ones_own_with_a_resnet_gets_one_thread(checkout, monkeypatch):

@@ -132,10 +132,8 @@ class GainCache:
     def _mended(self, site: Site, kept: Sum, beside: Entries) -> Tensor:
         """A kept sum with other entries: a copy if any moved, else the sum itself."""
         path = list(moves(kept.entries, beside))
-        if not path:
-            self._gains.forget(
-                site, beside
-            )  # it is to grow: an interrupt must not leave half of it
+        if not path:  # it is to grow: an interrupt must not leave half of it
+            self._gains.forget(site, beside)
             return kept.value
         total = kept.value.clone()
         for move in path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
-from pydantic import Field
+from pydantic import model_validator
 
 from trajtransfer.paper.storage.documents import Document, FileName, Parameters, RunName, Value
 
@@ -33,8 +33,14 @@ class RecordFile(Document):
     name: RunName
     provenance: Provenance
     measures: dict[str, list[float]]
-    counts: dict[str, str] = Field(default_factory=dict)
+    counts: dict[str, str]
     tables: dict[str, list[dict[str, Cell]]]
+
+    @model_validator(mode="after")
+    def _says_what_every_measure_counts(self) -> RecordFile:
+        if differing := sorted(self.measures.keys() ^ self.counts.keys()):
+            raise ValueError(f"measures and counts do not agree on {', '.join(differing)}")
+        return self
 
 
 class Made(Document):
