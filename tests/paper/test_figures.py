@@ -227,7 +227,6 @@ def test_a_method_without_a_style_is_drawn_as_the_others_are(another):
     assert looks(new) not in [looks(one) for one in others]
 
 
-@pytest.mark.xfail(strict=True, reason="labels are taken from METHODS when figures are imported")
 def test_a_method_without_a_style_has_its_label(another):
     ax = drawn(figures.accuracy_curves, drawn_curves("gmt", another), {})
     assert legend(ax) == ["GMT", "Another way"]
@@ -238,7 +237,6 @@ def test_lines_that_are_no_methods_differ_from_each_other():
     assert len({(one["color"], one["marker"]) for one in found}) == len(found)
 
 
-@pytest.mark.xfail(strict=True, reason="the first line that is no method looks like GMT")
 def test_what_is_no_method_looks_like_none():
     """As in the figure of projected trajectories."""
     ax = drawn(figures.trajectories, walks("target, trained", "source, as it is", "GMT", "FGMT"))

@@ -45,8 +45,10 @@ def training(method: str, pair: str, *accuracies: float, first: int = 0) -> list
 
 
 def cosine(value: float, order: str = "permuted", **about) -> dict:
-    common = {"network": "mlp", "width": 8, "start": "random", "data": "digits", "iteration": 10}
-    return common | about | {"order": order, "cosine": value}
+    common = {"network": "mlp", "width": 8, "start": "random", "data": "digits"}
+    row = {"pair": "1-2", "iteration": 10} | common | about
+    series = " ".join(str(row[name]) for name in common)
+    return row | {"series": series, "order": order, "cosine": value}
 
 
 def barrier(start: str, end: str, loss: float, accuracy: float = 0.0, pair: str = "1-2") -> dict:
@@ -260,22 +262,7 @@ COUNTED = {
     "precision": {"networks"},
     "costs": {"networks and lengths", "largest of all"},
 }
-# These subtract the rows of two methods by their position, whatever pairs they are of.
-BY_POSITION = (
-    "transfers",
-    "trajectories",
-    "training",
-    "generalization",
-    "updates",
-    "precision",
-)
 every_case = pytest.mark.parametrize("name", CASES)
-IN_ANY_ORDER = [
-    pytest.param(name, marks=pytest.mark.xfail(strict=True, reason="subtracts by position"))
-    if name in BY_POSITION
-    else name
-    for name in CASES
-]
 
 
 def made(name: str, count: int = 3) -> pd.DataFrame:
@@ -340,7 +327,7 @@ def test_the_labels_of_rows_do_not_matter(name):
         assert values(CASES[name].measure(frame.set_axis(list(labels)))) == expected
 
 
-@pytest.mark.parametrize("name", IN_ANY_ORDER)
+@every_case
 @pytest.mark.parametrize("seed", range(3))
 def test_the_order_of_rows_does_not_matter(name, seed):
     """Curves are shuffled as a whole: the order of their own rows is that of steps or epochs."""
@@ -368,7 +355,6 @@ def test_a_run_of_one_method_can_be_measured():
     assert found["gradient-cosine"] == [] and len(found["drift-fgmt-over-step"]) == 3
 
 
-@pytest.mark.xfail(strict=True, reason="means over no barrier at all")
 @pytest.mark.parametrize("alone", METHODS)
 def test_the_basin_of_one_method_can_be_measured(alone):
     frame = made("basins")
@@ -395,7 +381,7 @@ def test_curves_are_by_method_and_pair():
     found = measures.curves_of(pd.DataFrame(rows))
     assert list(found) == ["gmt", "naive"]
     assert [one.accuracy for one in found["gmt"]] == [(0.1, 0.2), (0.4, 0.5)]
-    assert found["naive"] == [Curve((0.3,), (0.3,))]
+    assert found["naive"] == [Curve((0.3,), (0.3,), "1-2")]
 
 
 def test_measures_of_transfers_by_hand():
@@ -420,7 +406,7 @@ def test_measures_of_transfers_by_hand():
 
 def test_methods_of_different_numbers_of_pairs_are_not_compared():
     one = Curve((0.1,), (0.1,))
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="other pairs"):
         measures.of_transfer({"gmt": [one], "fgmt": [one, one]})
 
 
@@ -507,8 +493,9 @@ def test_generalisation_compares_the_last_epochs():
     ends = dict(zip(RUNS, ((0.9, 0.1), (0.6, 0.25), (0.8, 0.2), (0.7, 0.3)), strict=True))
     rows = []
     for method, (accuracy, gap) in ends.items():
-        rows.append({"method": method, "epoch": 2, "accuracy": accuracy, "gap": gap})
-        rows.append({"method": method, "epoch": 1, "accuracy": 0.0, "gap": 0.0})
+        about = {"method": method, "pair": "1-2"}
+        rows.append(about | {"epoch": 2, "accuracy": accuracy, "gap": gap})
+        rows.append(about | {"epoch": 1, "accuracy": 0.0, "gap": 0.0})
     assert values(measures.of_generalization(pd.DataFrame(rows))) == {
         "accuracy-minus-fgmt-part": near(0.3),
         "gap-minus-fgmt-part": near(-0.15),
@@ -791,12 +778,12 @@ def test_shares_of_networks_and_lengths_and_the_largest():
 
 
 def test_what_products_in_bfloat16_change_is_by_network():
-    columns = ["width", "products", "accuracy"]
+    columns = ["network", "width", "products", "accuracy"]
     rows = [
-        (8, "float32", 0.5),
-        (8, "bfloat16", 0.75),
-        (16, "float32", 0.5),
-        (16, "bfloat16", 0.25),
+        ("mlp", 8, "float32", 0.5),
+        ("mlp", 8, "bfloat16", 0.75),
+        ("mlp", 16, "bfloat16", 0.25),
+        ("mlp", 16, "float32", 0.5),
     ]
     found = measures.of_precision(pd.DataFrame(rows, columns=columns))
     assert values(found) == {"bfloat16-minus-float32": [0.25, -0.25]}

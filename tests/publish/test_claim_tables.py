@@ -7,16 +7,13 @@ import re
 from statistics import fmean
 
 import pytest
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.publish.records import record
 from trajtransfer.paper.claims import Finding, Outcome, Verdict, judge, judged
 from trajtransfer.paper.measures.reported import of_panel
-from trajtransfer.paper.storage import results
 from trajtransfer.paper.storage.plans import Check, Claim
-from trajtransfer.paper.storage.reading import read_claims
 from trajtransfer.publish.claim_tables import (
     checks_table,
     claims_page,
@@ -230,21 +227,3 @@ def test_a_run_beside_itself_is_the_same_twice(found):
         assert row[2] == row[3]
         first, _, second = inner(row[-1]).partition(" / ")
         assert first == second
-
-
-# What is published
-
-
-def test_the_repetitions_in_the_book_are_those_of_the_published_results():
-    """After publishing: ``trajtransfer compare EARLIER book/published > book/repeats.md``."""
-    _, records = results.read(ROOT / "book" / "published")
-    ours = {}
-    for verdict in judged(read_claims(ROOT), records):
-        for finding in verdict.findings:
-            ours[verdict.claim.id, finding.check.says] = values_text(finding)
-    _, table, *_ = (ROOT / "book" / "repeats.md").read_text().split("\n\n")
-    found = {}
-    for row in rows_of(table):
-        name, measure, _, second, *_ = row
-        found[inner(name), measure] = second
-    assert found and found == {key: ours[key] for key in found}

@@ -34,8 +34,7 @@ def begin(
 ) -> Record:
     """The record of a notebook that works in these laboratories with these `parameters`.
 
-    A single laboratory adds the facts of its setting. Without one, `device` and the checksums of
-    the `data` say what a laboratory would.
+    Without a laboratory, `device` and the checksums of the `data` say what one would.
     """
     device = labs[0].device if labs else str(select_device(device))
     found = dict(data or {})

@@ -34,8 +34,8 @@ def title_of(panel: str) -> str:
 
 
 def update_cosines(panel: str) -> pd.DataFrame:
-    """Cosines of a panel of Figure 3 by width, order and iteration."""
-    found = _points(panel)
+    """Cosines of Figure 3a (``"3a"``) by width, order and iteration."""
+    found = _points(panel).assign(series="the paper", pair="mean")
     words = found["label"].str.split(expand=True)
     return found.assign(
         width=words[1].astype(int), order=words[2], iteration=found.x, cosine=found.y

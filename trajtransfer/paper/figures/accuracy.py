@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from trajtransfer.paper.figures.style import LABELS, PALETTE, PAPER, line_with_band, style_of
+from trajtransfer.paper.figures.style import PALETTE, PAPER, line_with_band, method_labels, style_of
 from trajtransfer.paper.measures import Curve
 
 
@@ -40,7 +40,7 @@ def curves(
 
 def reported_curves(ax: Axes, panel: Mapping[str, Any]) -> None:
     """The curves of a panel of the paper as it reports them, with its bands where it has them."""
-    names = {label: name for name, label in LABELS.items()}
+    names = {label: name for name, label in method_labels().items()}
     for number, curve in enumerate(panel["curves"]):
         style = style_of(names.get(curve["label"], curve["label"]), number)
         mean = np.array(curve["mean"])
@@ -98,7 +98,7 @@ def scaling(ax: Axes, rows: pd.DataFrame, x: str) -> None:
         color = PALETTE[number % len(PALETTE)]
         for method, dashes in (("gmt", "--"), ("fgmt", "-")):
             mine = group[group["method"] == method].sort_values(x)
-            label = f"{LABELS[method]}, {other} = {value:g}"
+            label = f"{method_labels()[method]}, {other} = {value:g}"
             dots: dict[str, Any] = {"marker": "o", "markersize": 3, "color": color}
             ax.plot(mine[x], mine["share of training"], ls=dashes, label=label, **dots)
     ax.set(xscale="log", yscale="log", ylabel="share of training")

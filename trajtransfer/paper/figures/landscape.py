@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from trajtransfer.landscape import Interpolation, Plane
 from trajtransfer.paper.figures.accuracy import curves
-from trajtransfer.paper.figures.style import LABELS, style_of
+from trajtransfer.paper.figures.style import method_labels, style_of
 from trajtransfer.params import Params
 
 UNITS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
@@ -52,7 +52,7 @@ def loss_profiles(ax: Axes, profiles: Mapping[str, Interpolation]) -> None:
 
 def trajectories(ax: Axes, rows: pd.DataFrame) -> None:
     """Trajectories projected on a plane; rows hold trajectory, t, u and v (Figure 2)."""
-    names = {label: name for name, label in LABELS.items()}
+    names = {label: name for name, label in method_labels().items()}
     for number, (name, mine) in enumerate(rows.groupby("trajectory", sort=False)):
         style = style_of(names.get(name, name), number)
         (line,) = ax.plot(mine["u"], mine["v"], markersize=4, **style)

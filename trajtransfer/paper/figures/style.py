@@ -21,11 +21,8 @@ STYLES: dict[str, dict[str, Any]] = {
     "fgmt": {"color": "#D55E00", "marker": "^"},
     "rebasin": {"color": "#CC79A7", "marker": "D"},
     "standard": {"color": "#009E73", "marker": "v"},
-    "full": {"color": "#000000", "marker": "s"},  # ensembles of fully trained members
-    "short": {"color": "#009E73", "marker": "v"},  # and of members trained for a part of it
-}
-LABELS = {name: method.label for name, method in METHODS.items()} | {
-    "standard": "Standard training"
+    "full": {"color": "#56B4E9", "marker": "P"},  # ensembles of fully trained members
+    "short": {"color": "#E69F00", "marker": "X"},  # and of members trained for a part of it
 }
 PALETTE = (
     "#0072B2",
@@ -39,10 +36,17 @@ PALETTE = (
     "#8C564B",
     "#7F3C8D",
 )
-MARKERS = "osv^xD*P"
+MARKERS = "*d<>ph8"  # of lines that are no methods, which look like none
 PAPER: dict[str, Any] = {"ls": "--", "lw": 1}  # the paper's own curves: thin and dashed, everywhere
 matplotlib.rcParams["axes.prop_cycle"] = cycler(color=PALETTE)
 matplotlib.rcParams["figure.constrained_layout.use"] = True  # panels keep their labels apart
+
+
+def method_labels() -> dict[str, str]:
+    """The names of the methods, and of standard training, in figures."""
+    return {name: method.label for name, method in METHODS.items()} | {
+        "standard": "Standard training"
+    }
 
 
 def style_of(name: str, number: int = 0) -> dict[str, Any]:
@@ -50,7 +54,7 @@ def style_of(name: str, number: int = 0) -> dict[str, Any]:
     own = {
         "color": PALETTE[number % len(PALETTE)],
         "marker": MARKERS[number % len(MARKERS)],
-        "label": LABELS.get(name, name),
+        "label": method_labels().get(name, name),
     }
     return own | STYLES.get(name, {})
 

@@ -30,6 +30,7 @@ from trajtransfer.paper.measures.training import (
 from trajtransfer.paper.measures.transfer import (
     Curve,
     curves_of,
+    of_pairs,
     of_trajectories,
     of_transfer,
     reported_curves,
@@ -60,6 +61,7 @@ __all__ = [
     "of_fine_tuned",
     "of_generalization",
     "of_matching",
+    "of_pairs",
     "of_panel",
     "of_precision",
     "of_restarts",

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from trajtransfer.algorithms import METHODS
-from trajtransfer.paper.measures.measure import Measures, measure
+from trajtransfer.paper.measures.measure import Measures, apart, measure
 from trajtransfer.paper.work import WORK, share_of_training
-
-BY_GRADIENTS = tuple(name for name, method in METHODS.items() if method.knows == "gradients")
 
 
 def cost_of_transfers(steps: pd.DataFrame, standard: pd.DataFrame) -> pd.DataFrame:
@@ -22,7 +20,7 @@ def cost_of_transfers(steps: pd.DataFrame, standard: pd.DataFrame) -> pd.DataFra
     training = {f"{name} of training": x for name, x in _per_pair(standard, count).items()}
     training["seconds of training"] = float(standard["seconds"].median() * epochs)
     rows = []
-    for method in BY_GRADIENTS:
+    for method in (name for name, known in METHODS.items() if known.knows == "gradients"):
         mine = steps[steps["method"] == method]
         if len(mine):
             work = _per_pair(mine, count) | {"seconds": float(mine["seconds"].sum() / count)}
@@ -61,16 +59,17 @@ def of_costs(costs: pd.DataFrame) -> Measures:
 
 def of_precision(precision: pd.DataFrame) -> Measures:
     """What bfloat16 products change in the final accuracy, per network."""
-    accuracies = {name: mine["accuracy"] for name, mine in precision.groupby("products")}
-    apart = accuracies["bfloat16"].to_numpy() - accuracies["float32"].to_numpy()
-    return {"bfloat16-minus-float32": measure(apart, "networks")}
+    by_network = precision.set_index(["network", "width"])
+    accuracies = {name: mine["accuracy"] for name, mine in by_network.groupby("products")}
+    changes = apart(accuracies["bfloat16"], accuracies["float32"])
+    return {"bfloat16-minus-float32": measure(changes, "networks")}
 
 
 def of_sweeps(limits: pd.DataFrame) -> Measures:
     """Accuracy at the last step with the most sweeps minus that with the fewest, per pair."""
     by_limit = limits.set_index(["sweeps per match at most", "pair"])["accuracy"]
     few, many = (f(limits["sweeps per match at most"]) for f in (min, max))
-    return {"one-sweep-loss": measure(by_limit[many] - by_limit[few])}
+    return {"one-sweep-loss": measure(apart(by_limit[many], by_limit[few]))}
 
 
 def of_restarts(solutions: pd.DataFrame) -> Measures:

@@ -23,23 +23,22 @@ def of_basins(barriers: pd.DataFrame) -> Measures:
         for end, name in ((SOURCE, "source"), (TARGET, "target")):
             found = mine.loc[mine["to"] == end, "barrier"]
             measures[f"{method}-to-{name}"] = measure(found, text="{:.2f}")
-    share = measure([_oracle_share(barriers)], "ratios of means", "{:.0%}")
+    share = measure(_oracle_share(barriers), "ratios of means", "{:.0%}")
     return measures | {"oracle-over-fgmt": share}
 
 
-def _oracle_share(barriers: pd.DataFrame) -> float:
+def _oracle_share(barriers: pd.DataFrame) -> list[float]:
     """The mean barrier from Oracle to the trained target over that from FGMT.
 
-    1 without any, infinite without FGMT's.
+    1 without any, infinite without FGMT's; none where one of the two was not run.
     """
     to_target = barriers[barriers["to"] == TARGET]
-    oracle, ours = (
-        fmean(to_target.loc[to_target["from"] == method, "barrier"])
-        for method in ("oracle", "fgmt")
-    )
-    if ours:
-        return oracle / ours
-    return math.inf if oracle else 1.0
+    means = to_target.groupby("from")["barrier"].agg(fmean)
+    if not {"oracle", "fgmt"} <= set(means.index):
+        return []
+    if means["fgmt"]:
+        return [means["oracle"] / means["fgmt"]]
+    return [math.inf if means["oracle"] else 1.0]
 
 
 def of_fine_tuned(barriers: pd.DataFrame) -> Measures:

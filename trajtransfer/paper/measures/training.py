@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from trajtransfer.paper.measures.measure import Measures, measure
+from trajtransfer.paper.measures.measure import Measures, apart, measure
 from trajtransfer.paper.subsequent import STANDARD
 
 SHARES = (0.9, 0.95, 0.99)
@@ -44,13 +44,13 @@ def of_training(training: pd.DataFrame) -> Measures:
         name = f"{method}-saved-{100 * share:.0f}"
         measures[name] = measure(mine["saved"], text="{:.1f}")
     first = {
-        str(method): mine["accuracy"].to_numpy()
+        str(method): mine.set_index("pair")["accuracy"]
         for method, mine in training[training["epoch"] == 1].groupby("method", sort=False)
     }
     for method in first:
         for other in (STANDARD, "naive"):
             if other in first and other != method:
-                lead = first[method] - first[other]
+                lead = apart(first[method], first[other])
                 measures[f"{method}-lead-over-{other}"] = measure(lead)
     return measures
 
@@ -58,7 +58,7 @@ def of_training(training: pd.DataFrame) -> Measures:
 def of_generalization(training: pd.DataFrame) -> Measures:
     """Per pair, the transfer from a poor source to a good target against the others, at the end."""
     last = training[training["epoch"] == training["epoch"].max()]
-    final = dict(list(last.groupby("method", sort=False)))
+    final = {name: mine.set_index("pair") for name, mine in last.groupby("method", sort=False)}
     ours = final["FGMT, part → all"]
     names = {
         "FGMT, part → part": "fgmt-part",
@@ -68,8 +68,7 @@ def of_generalization(training: pd.DataFrame) -> Measures:
     measures: Measures = {}
     for name, short in names.items():
         for what in ("accuracy", "gap"):
-            apart = ours[what].to_numpy() - final[name][what].to_numpy()
-            measures[f"{what}-minus-{short}"] = measure(apart)
+            measures[f"{what}-minus-{short}"] = measure(apart(ours[what], final[name][what]))
     return measures
 
 
@@ -79,6 +78,6 @@ def of_ensembles(ensembles: pd.DataFrame) -> Measures:
     measures: Measures = {}
     for method, mine in ensembles.groupby("method", sort=False):
         if method != "full":
-            apart = mine.set_index("group")["accuracy"] - full
-            measures[f"{method}-minus-full"] = measure(apart, "ensembles")
+            differences = apart(mine.set_index("group")["accuracy"], full)
+            measures[f"{method}-minus-full"] = measure(differences, "ensembles")
     return measures

@@ -10,6 +10,7 @@ import pandas as pd
 
 from trajtransfer.paper.measures.measure import Measures, measure
 from trajtransfer.paper.reported import panels
+from trajtransfer.paper.seeds import Seeds
 
 NAMES = ("first", "final", "peak")
 
@@ -20,6 +21,7 @@ class Curve:
 
     accuracy: tuple[float, ...]
     selection: tuple[float, ...]
+    pair: str = "mean"
 
     @property
     def first(self) -> float:
@@ -48,8 +50,8 @@ Curves = Mapping[str, Sequence[Curve]]
 def curves_of(steps: pd.DataFrame) -> dict[str, list[Curve]]:
     """Steps of transfers as method -> one curve per pair of seeds."""
     curves: dict[str, list[Curve]] = {}
-    for (method, _), mine in steps.groupby(["method", "pair"], sort=False):
-        curve = Curve(tuple(mine["accuracy"]), tuple(mine["selection_accuracy"]))
+    for (method, pair), mine in steps.groupby(["method", "pair"], sort=False):
+        curve = Curve(tuple(mine["accuracy"]), tuple(mine["selection_accuracy"]), str(pair))
         curves.setdefault(str(method), []).append(curve)
     return curves
 
@@ -61,6 +63,11 @@ def reported_curves(panel: str) -> dict[str, list[Curve]]:
         mean = tuple(y / 100 for y in curve["mean"])
         found[curve["label"].lower()] = [Curve(mean, mean)]
     return found
+
+
+def of_pairs(pairs: Sequence[Seeds]) -> Measures:
+    """How many pairs of seeds a run has, for captions to quote."""
+    return {"pairs": measure([len(pairs)], "runs", "{:.0f}")}
 
 
 def of_transfer(curves: Curves) -> Measures:
@@ -82,7 +89,7 @@ def of_transfer(curves: Curves) -> Measures:
 
 
 def _against(method: str, ours: Sequence[Curve], other: str, theirs: Sequence[Curve]) -> Measures:
-    both = list(zip(ours, theirs, strict=True))
+    both = _paired(ours, theirs)
     found = {}
     for name in NAMES:
         apart = (getattr(a, name) - getattr(b, name) for a, b in both)
@@ -107,7 +114,7 @@ def of_trajectories(steps: pd.DataFrame) -> Measures:
             "linear-gain": _gains(uniform, recorded),
             "recorded-drop": [curve.drop for curve in recorded],
             "linear-drop": [curve.drop for curve in uniform],
-            "excess-drop": [a.drop - b.drop for a, b in zip(recorded, uniform, strict=False)],
+            "excess-drop": [a.drop - b.drop for a, b in _of_both(recorded, uniform)],
             "cosine-gain": _gains(cosine, uniform),
         }
         measures |= {
@@ -117,4 +124,22 @@ def of_trajectories(steps: pd.DataFrame) -> Measures:
 
 
 def _gains(ours: Sequence[Curve], theirs: Sequence[Curve]) -> list[float]:
-    return [a.final - b.final for a, b in zip(ours, theirs, strict=False)]
+    return [a.final - b.final for a, b in _of_both(ours, theirs)]
+
+
+def _of_both(ours: Sequence[Curve], theirs: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
+    """The curves of each pair; none where one kind of trajectory was not run."""
+    return _paired(ours, theirs) if ours and theirs else []
+
+
+def _paired(ours: Sequence[Curve], theirs: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
+    """Our curve and theirs of each pair. Raises ``ValueError`` for other pairs."""
+    if sorted(curve.pair for curve in ours) != sorted(curve.pair for curve in theirs):
+        raise ValueError("these curves are of other pairs; compare runs of the same pairs")
+    left = list(theirs)
+    both = []
+    for curve in ours:
+        other = next(one for one in left if one.pair == curve.pair)
+        left.remove(other)
+        both.append((curve, other))
+    return both

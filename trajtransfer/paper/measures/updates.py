@@ -8,7 +8,7 @@ from statistics import fmean
 
 import pandas as pd
 
-from trajtransfer.paper.measures.measure import Measures, measure
+from trajtransfer.paper.measures.measure import Measures, apart, measure
 
 COSINE = "{:.2f}"
 ONE_PAIR = "points of one pair"
@@ -18,14 +18,13 @@ def of_updates(updates: pd.DataFrame) -> Measures:
     """Cosines at the last iteration of the widest network, per pair, and their excess."""
     last = updates["iteration"] == updates["iteration"].max()
     widest = updates["width"] == updates["width"].max()
-    mine = updates[last & widest]
-    permuted, identity = (
-        mine.loc[mine["order"] == order, "cosine"].to_numpy() for order in ("permuted", "identity")
-    )
+    mine = updates[last & widest].set_index(["series", "pair"])
+    permuted = mine.loc[mine["order"] == "permuted", "cosine"]
+    identity = mine.loc[mine["order"] == "identity", "cosine"]
     return {
         "permuted": measure(permuted, text=COSINE),
         "identity": measure(identity, text=COSINE),
-        "excess": measure(permuted - identity, text=COSINE),
+        "excess": measure(apart(permuted, identity), text=COSINE),
     }
 
 
