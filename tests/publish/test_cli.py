@@ -164,7 +164,7 @@ def test_help_says_what_things_cost(capsys):
         ("nbformat", "list"),
         ("yaml", "list"),
         ("papermill", "run transfer"),
-        ("torchvision", "run transfer -p steps=1"),
+        ("torchvision", "run transfer -p setting=mnist5k-resnet18-tiny"),
         ("filelock", "reproduce"),
         ("pydantic", "compare a b"),
         ("nbformat", "book"),

@@ -152,22 +152,6 @@ def _conv8_features(channels: int, width: float) -> Iterator[nn.Module]:
         channels = out
 
 
-class _ResNet18(torchvision.models.ResNet):
-    """torchvision's ResNet-18 with all channels times `width`."""
-
-    def __init__(self, classes: int, width: float):
-        self.scale = width
-        super().__init__(torchvision.models.resnet.BasicBlock, [2, 2, 2, 2], num_classes=classes)
-        self.fc = nn.Linear(self.inplanes, classes)
-
-    def _make_layer(self, block: type, planes: int, *rest: int, **options: int) -> nn.Sequential:
-        if planes == 64:  # the first stage: what enters it is scaled too
-            self.inplanes = int(64 * self.scale)
-            self.conv1 = nn.Conv2d(3, self.inplanes, 7, stride=2, padding=3, bias=False)
-            self.bn1 = nn.BatchNorm2d(self.inplanes)
-        return super()._make_layer(block, int(planes * self.scale), *rest, **options)
-
-
 def _resnet18(shape: Shape, classes: int, width: float) -> nn.Module:
     _require_a_channel("resnet18", width)
     _require_whole_channels("resnet18", width)
@@ -175,7 +159,9 @@ def _resnet18(shape: Shape, classes: int, width: float) -> nn.Module:
     if width == 1:
         model = torchvision.models.resnet18(num_classes=classes)
     else:
-        model = _ResNet18(classes, width)
+        from trajtransfer.paper.resnet18 import ResNet18  # loads torchvision, see `_torchvision`
+
+        model = ResNet18(classes, width)
     if shape[1] <= 64:
         model.conv1 = nn.Conv2d(shape[0], model.conv1.out_channels, 3, padding=1, bias=False)
         model.maxpool = nn.Identity()
