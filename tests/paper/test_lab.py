@@ -13,7 +13,7 @@ import torch
 from trajtransfer.algorithms import METHODS
 from trajtransfer.paper import lab as laboratory
 from trajtransfer.paper import networks, units
-from trajtransfer.paper.chapters import accelerated_training, trajectories, transfer
+from trajtransfer.paper.chapters import accelerated_training, basins, trajectories, transfer
 from trajtransfer.paper.datasets.tasks import load_task
 from trajtransfer.paper.lab import Lab, labs
 from trajtransfer.paper.recipe import Recipe
@@ -251,6 +251,18 @@ def test_a_unit_is_made_once_whatever_laboratory_asks(project, monkeypatch):
     assert folder.name.startswith("transfer-mnist5k-mlp-w16-fgmt-1-2-")
 
 
+def test_the_same_seeds_give_the_same_numbers_in_another_project(project, monkeypatch):
+    """Trained anew, and made anew."""
+    first = {method: Lab(TINY, "cpu").kept(transfer.transfer, method, PAIR) for method in METHODS}
+    monkeypatch.setenv("TRAJTRANSFER_HOME", str(project / "another"))
+    made = spied(monkeypatch, transfer, "transfer")
+    for method, rows in first.items():
+        again = Lab(TINY, "cpu").kept(transfer.transfer, method, PAIR)
+        assert numbers(again) == numbers(rows)
+    assert len(made) == len(METHODS)
+    assert len(list((project / "another" / "runs" / "networks").iterdir())) == 2
+
+
 def test_a_unit_is_made_once_by_many_threads(project, monkeypatch):
     made = spied(monkeypatch, transfer, "transfer")
     Lab(TINY, "cpu").network(1)
@@ -408,6 +420,12 @@ def test_what_decides_no_number_makes_no_other_unit(field, addresses):
 def test_other_arguments_and_other_functions_are_another_unit(make, arguments, addresses):
     ask()
     ask(make=make, arguments=arguments)
+    assert addresses[0] != addresses[1]
+
+
+def test_two_functions_of_one_module_are_two_units(addresses):
+    for make in (basins.segments_of_fine_tuning, basins.plane_of_fine_tuning):
+        ask(make=make, arguments=(PAIR, 5))
     assert addresses[0] != addresses[1]
 
 

@@ -9,7 +9,7 @@ from trajtransfer.paper._torchvision import torchvision
 resnet = torchvision.models.resnet
 
 
-class ResNet18(resnet.ResNet):
+class ResNet18(resnet.ResNet):  # type: ignore[name-defined]
     """torchvision's ResNet-18 with all channels times `width`."""
 
     def __init__(self, classes: int, width: float):

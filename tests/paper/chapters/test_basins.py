@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import combinations
 
 import pandas as pd
@@ -120,6 +121,22 @@ def test_fine_tuned_segments_start_at_the_trained_target(lab):
     straight = segment(found, TARGET, "source as it is").loc[0.5, "loss"]
     permuted = segment(found, TARGET, "permuted source").loc[0.5, "loss"]
     assert straight != pytest.approx(permuted)
+
+
+def test_fine_tuning_starts_at_the_best_step_and_the_source_is_in_the_last_order(monkeypatch):
+    """Here the best step is the first one."""
+    lab = Lab(replace(TINY, steps=2), "cpu")
+    (first, _), (last, _) = lab.follow("fgmt", PAIR)
+    walk = [(first, {"selection_accuracy": 0.9}), (last, {"selection_accuracy": 0.8})]
+    monkeypatch.setattr(Lab, "follow", lambda *_: iter(walk))
+    calls = spied(monkeypatch, "plane")
+    tuned = spied(monkeypatch, "trained_on")
+    basins.plane_of_fine_tuning(lab, PAIR, 2)
+    ((_, _, _, started_from),) = tuned
+    ((_, _, source, _),) = calls
+    end = lab.network(1).end
+    assert started_from is first
+    assert same(source, last.permutation(end)) and not same(source, first.permutation(end))
 
 
 def test_the_plane_goes_through_its_corners(lab, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import wraps
 from types import SimpleNamespace
 
 import pandas as pd
@@ -180,6 +181,20 @@ def test_rows_of_precision_name_network_width_and_products(lab):
     assert set(rows["network"]) == {"mlp"} and set(rows["width"]) == {8}
     assert rows["accuracy"][0] == lab.network(2).history[-1]["accuracy"]
     assert (rows["seconds of an epoch"] > 0).all()
+
+
+def test_bfloat16_products_are_those_of_the_fast_setting(project, lab, monkeypatch):
+    trained = []
+
+    @wraps(cost.speed_and_accuracy)
+    def spy(lab, seed):
+        trained.append((lab.setting, seed))
+        return {"seconds of an epoch": 3.0, "accuracy": 0.5}
+
+    monkeypatch.setattr(cost, "speed_and_accuracy", spy)
+    cost.precision([lab, Lab(SHORTER, "cpu")], 2)
+    settings = [TINY, TINY.with_fast_training(), SHORTER, SHORTER.with_fast_training()]
+    assert trained == [(chosen, 2) for chosen in settings]
 
 
 def test_shares_and_rounding_by_hand():

@@ -16,6 +16,7 @@ from trajtransfer.paper.chapters import ensembles
 from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.settings import setting
+from trajtransfer.paper.subsequent import transferred
 
 
 def drawn(seed, members=3, n=40, classes=4):
@@ -154,6 +155,14 @@ def test_the_short_training_is_the_ordinary_one_cut_off(lab, found):
     early = lab.of(replace(SMALL, recipe=replace(SMALL.recipe, epochs=2))).network(2)
     alone = networks.evaluate(early.model, early.end, lab.task.test)
     assert found["short", 2]["accuracy"] == pytest.approx(alone.accuracy)
+
+
+@pytest.mark.parametrize("method", ["naive", "fgmt"])
+def test_after_a_transfer_members_are_trained_as_briefly(method, lab, found):
+    member, _ = transferred(lab, method, Seeds(4, 2), epochs=2)
+    alone = networks.evaluate(member.model, member.end, lab.task.test)
+    assert found[method, 2]["accuracy"] == pytest.approx(alone.accuracy)
+    assert found[method, 2]["nll"] == pytest.approx(alone.loss, rel=1e-5)
 
 
 def test_what_was_made_is_read_back_in_every_column(small, monkeypatch):
