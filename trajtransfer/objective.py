@@ -95,11 +95,10 @@ def gradient(
 
     Computed over micro-batches of at most `micro_batch` samples and summed, so `data` may be larger
     than memory allows at once; the default is what is fast, 64 for convolutions without BatchNorm
-    on a CPU, else
-    256. Dropout is off; BatchNorm normalises each micro-batch by its own statistics, and the
-         running statistics of `model` are neither used nor changed. Works under ``torch.no_grad()``
-         and ``torch.inference_mode()``, too. Raises ``ValueError`` as `evaluate`, and for a loss
-         that does not depend on the parameters.
+    on a CPU, else 256. Dropout is off; BatchNorm normalises each micro-batch by its own statistics,
+    and the running statistics of `model` are neither used nor changed. Works under
+    ``torch.no_grad()`` and ``torch.inference_mode()``, too. Raises ``ValueError`` as `evaluate`,
+    and for a loss that does not depend on the parameters.
     """
     require_point(model, params)
     with torch.inference_mode(False), torch.enable_grad():

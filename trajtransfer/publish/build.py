@@ -66,7 +66,7 @@ def _stage(root: Path, folder: Path, source: Path) -> None:
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(root / "book", source / "book", ignore=shutil.ignore_patterns("published"))
     shutil.copytree(folder, source / RESULTS, ignore=shutil.ignore_patterns(".*"))
-    code = shutil.ignore_patterns("*[!y]", "__*")
+    code = shutil.ignore_patterns("__*", "*.json", "*.typed")
     shutil.copytree(Path(__file__).parents[1], source / "book" / "code", ignore=code)
     shutil.copy(root / "_config.yml", source)
     _copy_mathjax(source / "book" / "_static")
