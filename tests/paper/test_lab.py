@@ -305,7 +305,7 @@ def test_the_time_of_a_unit_is_no_part_of_the_rest(monkeypatch):
 
     def slow(name, address, make):
         now[0] += 100.0
-        return Kept([], 7.0)
+        return Kept([], 7.0, name)
 
     monkeypatch.setattr(laboratory, "kept", slow)
     lab.kept(transfer.transfer, "fgmt", PAIR)
@@ -358,7 +358,7 @@ def addresses(monkeypatch):
 
     def spy(name, address, make):
         asked.append(address)
-        return Kept([], 0.0)
+        return Kept([], 0.0, name)
 
     monkeypatch.setattr(laboratory, "kept", spy)
     monkeypatch.setattr(networks, "checksums", lambda chosen, device: {chosen.dataset: "c0ffee"})

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from trajtransfer.paper.units import Clock, kept
+from trajtransfer.paper.units import Clock, Kept, kept
 
 ROWS = [{"t": 1, "accuracy": 0.1 + 0.2, "pair": "1-2", "gap": None}]
 
@@ -105,7 +105,8 @@ def test_numbers_come_back_to_the_last_digit(project):
 def test_a_clock_counts_units_when_they_were_made_and_the_rest_now():
     clock = Clock()
     with clock.apart():
-        clock.add("steps", 3600.0)
-    clock.add("steps", 1800.0)
+        clock.add("steps", Kept([], 3600.0, "steps-of-1-2"))
+    for _ in range(2):
+        clock.add("steps", Kept([], 1800.0, "steps-of-3-4"))
     found = clock.seconds()
     assert found["steps"] == 5400.0 and 0 <= found["the rest"] < 60

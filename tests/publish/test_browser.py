@@ -182,7 +182,7 @@ def test_the_theme_can_be_switched(browser, address):
 
 
 def test_the_keyboard_reaches_the_navigation_and_what_scrolls(browser, address):
-    with opened(browser, f"{address}/book/published/cost.html") as (page, _):
+    with opened(browser, f"{address}/book/published/transfer.html") as (page, _):
         reached = set()
         unseen = []
         for _ in range(100):

@@ -81,7 +81,7 @@ def test_a_page_opens_with_the_claims_and_closes_with_what_was_found():
     closing = text(found).split("## What we found")[1]
     assert "[C7](../claims.md) holds" in closing and "| C6 |" in closing
     assert "Conv8" not in closing.split("| C13")[0]
-    assert "What we found" not in text(page("transfer_1024"))
+    assert "What we found" not in text(page("assumption_p_own"))
 
 
 def changed(tmp_path, old: str, new: str):
@@ -101,7 +101,7 @@ def test_prose_is_taken_from_the_notebook_and_code_is_not(tmp_path):
 
 def test_code_that_was_not_run_is_refused(tmp_path):
     root = changed(tmp_path, "figsize=(10, 4)", "figsize=(10, 5)")
-    words = "code of transfer has changed .*--profile laptop --only transfer"
+    words = "code of transfer has changed .*--profile quick --only transfer"
     with pytest.raises(RunError, match=words):
         page("transfer", root)
 

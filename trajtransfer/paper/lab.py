@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -40,7 +41,8 @@ class Lab:
     """Everything about a `setting` on a device: its task, its specification, its trained networks.
 
     `device` is ``"auto"`` (CUDA when there) or a name; `clock` says how long it took to make what
-    this laboratory hands out.
+    this laboratory hands out. Laboratories work side by side in processes, not in threads: PyTorch
+    draws initial weights and dropout from a generator that all threads share.
     """
 
     def __init__(self, setting: Setting, device: str = "auto", clock: Clock | None = None):
@@ -107,7 +109,10 @@ class Lab:
 
     def line(self, seed: int, schedule: str = "") -> Line:
         """The linear trajectory of a source at the times of the setting, or of another schedule."""
-        source = self.network(seed)
+        return self.along(self.network(seed), schedule)
+
+    def along(self, source: Network, schedule: str = "") -> Line:
+        """The same of any trained network."""
         times = SCHEDULES[schedule or self.setting.schedule](self.setting.steps)
         return Line(source.start, source.end, times)
 
@@ -163,7 +168,10 @@ class Lab:
         self, method: str, seeds: Seeds, line: Trajectory | None = None, sweeps: int = 100
     ) -> Iterator[tuple[Step, Row]]:
         """The `steps` of a method, each with its row (`rows_of`)."""
-        return self.rows_of(method, seeds, self.steps(method, seeds, line, sweeps))
+        line = self.line(seeds.source) if line is None else line
+        steps = self.steps(method, seeds, line, sweeps)
+        rows = self.rows_of(method, seeds, steps)
+        return progress(rows, f"{method} {seeds}", total=len(line) - 1)
 
     def rows_of(
         self, method: str, seeds: Seeds, steps: Iterator[Step]
@@ -176,7 +184,7 @@ class Lab:
         excluded.
         """
         before = None
-        for step, seconds in progress(_timed(steps), f"{method} {seeds}"):
+        for step, seconds in _timed(steps):
             about = {"pair": str(seeds), "method": method, "t": step.t}
             yield step, about | self._row(step, before) | {"seconds": seconds}
             before = step
@@ -211,12 +219,12 @@ class Lab:
         words += [_word(argument) for argument in arguments]
         with self.clock.apart():
             found = kept("-".join(words), address, lambda: make(self, *arguments))
-        self.clock.add(make.__name__, found.seconds)
+        self.clock.add(make.__name__, found)
         return found.content
 
     def table(self, make: Callable[..., list[Row]], *arguments: Any) -> pd.DataFrame:
-        """The rows of `kept` as a frame."""
-        return pd.DataFrame(self.kept(make, *arguments))
+        """The rows of `kept` as a frame; what is missing in a column of numbers is NaN."""
+        return pd.DataFrame(self.kept(make, *arguments)).fillna(math.nan).infer_objects()
 
     @property
     def identity(self) -> dict[str, Any]:

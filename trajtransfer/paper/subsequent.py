@@ -29,7 +29,7 @@ def transferred(
     recipe (0 epochs: as long as it says). `origin` is the laboratory of the source where it is
     another one.
     """
-    line = (origin or lab).line(seeds.source)
+    line = lab.along((origin or lab).network(seeds.source))
     step, row = best_step(lab.follow(method, seeds, line))
     return trained_on(lab, method, seeds, step, epochs=epochs), row["accuracy"]
 

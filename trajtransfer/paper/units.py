@@ -19,37 +19,40 @@ from trajtransfer.paper.storage.project import home
 LONGEST = 120  # characters of a readable name, well below what file systems take
 
 
+class Kept(NamedTuple):
+    """What a unit of work made, the seconds (wall clock) that this took, and where it is kept."""
+
+    content: Any
+    seconds: float
+    place: str
+
+
 class Clock:
     """How long it took to make what was handed out: units when they were made, the rest now."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
-        self._units: dict[str, float] = {}
+        self._units: dict[str, dict[str, float]] = {}  # kind -> place -> seconds
         self._apart = 0.0
 
     @contextmanager
     def apart(self) -> Iterator[None]:
         """Leave the time of a block out of the rest: a unit of work brings its own."""
         clock = time.perf_counter()
-        yield
-        self._apart += time.perf_counter() - clock
+        try:
+            yield
+        finally:
+            self._apart += time.perf_counter() - clock
 
-    def add(self, kind: str, seconds: float) -> None:
-        """Count a unit of work that once took so long."""
-        self._units[kind] = self._units.get(kind, 0.0) + seconds
+    def add(self, kind: str, unit: Kept) -> None:
+        """Count a unit of work, once however often it is asked for."""
+        self._units.setdefault(kind, {})[unit.place] = unit.seconds
 
     def seconds(self) -> dict[str, float]:
         """Wall-clock seconds by kind of unit, and of everything else since the start."""
+        found = {kind: sum(units.values()) for kind, units in self._units.items()}
         rest = time.perf_counter() - self._started - self._apart
-        found = self._units | {"the rest": rest}
-        return {kind: round(value, 3) for kind, value in found.items()}
-
-
-class Kept(NamedTuple):
-    """What a unit of work made, and the seconds (wall clock) that it took when it was made."""
-
-    content: Any
-    seconds: float
+        return {kind: round(value, 3) for kind, value in (found | {"the rest": rest}).items()}
 
 
 def kept(name: str, address: Mapping[str, Any], make: Callable[[], Any]) -> Kept:
@@ -69,15 +72,15 @@ def kept(name: str, address: Mapping[str, Any], make: Callable[[], Any]) -> Kept
         found = _read(path, text)  # somebody else may have made it meanwhile
         if found is None:
             _clear(path)
-            found = _made(make)
+            found = _made(make, path)
             _write(path, text, found)
     return found
 
 
-def _made(make: Callable[[], Any]) -> Kept:
+def _made(make: Callable[[], Any], path: Path) -> Kept:
     clock = time.perf_counter()
     content = make()
-    return Kept(content, round(time.perf_counter() - clock, 3))
+    return Kept(content, round(time.perf_counter() - clock, 3), path.parent.name)
 
 
 def _write(path: Path, address: str, made: Kept) -> None:
@@ -92,7 +95,7 @@ def _read(path: Path, address: str) -> Kept | None:
         checksum = about.pop("sha256")
         if checksum != _checksum(about) or about["address"] != address:
             return None
-        return Kept(about["content"], about["seconds"])
+        return Kept(about["content"], about["seconds"], path.parent.name)
     except (
         FileNotFoundError,
         IsADirectoryError,

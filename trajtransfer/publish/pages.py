@@ -78,6 +78,8 @@ def _take_outputs(page: NotebookNode, executed: NotebookNode, name: str, again: 
     for cell, run in zip(own, kept, strict=True):
         cell.outputs = deepcopy(run.outputs)
         cell.execution_count = run.execution_count
+    for cell in injected:  # an echo of what the foot of the page says
+        cell.metadata["tags"] = [*_tags_of(cell), "hide-input"]
     parameters = next(n for n, cell in enumerate(page.cells) if "parameters" in _tags_of(cell))
     page.cells[parameters + 1 : parameters + 1] = injected
 

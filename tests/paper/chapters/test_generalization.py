@@ -73,13 +73,14 @@ def test_standard_training_keeps_the_learning_rate_of_the_source(monkeypatch):
 
 def test_the_source_is_the_poor_one_in_both_transfers(monkeypatch):
     rich, poor = fine_tuned()
-    lines = []
-    original = Lab.line
-    monkeypatch.setattr(Lab, "line", lambda lab, seed: lines.append(lab) or original(lab, seed))
+    sources = []
+    original = Lab.along
+    monkeypatch.setattr(Lab, "along", lambda lab, s: sources.append((lab, s)) or original(lab, s))
     for target in (rich, poor):
         generalization.after_transfer(target, PAIR, poor)
-        assert lines.pop() is poor
-    assert not lines
+        lab, source = sources.pop()
+        assert lab is target and source is poor.network(PAIR.source)
+    assert not sources
 
 
 def test_a_poor_start_sees_only_its_part_of_the_data(monkeypatch):
