@@ -27,14 +27,33 @@ settings.register_profile(
 )
 settings.load_profile("noisy machine")
 ROOT = Path(__file__).parent.parent
+# Files that train networks or start processes, and networks that take long to trace.
+TRAINING = {
+    "test_bad_inputs",
+    "test_cli",
+    "test_contributing",
+    "test_core",
+    "test_figures",
+    "test_gain_cache",
+    "test_lab",
+    "test_mutations",
+    "test_networks",
+    "test_record",
+    "test_subsequent",
+    "test_work",
+}
+LARGE = ("vgg", "densenet", "resnet", "ResNet")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file on one worker, for their fixtures; what takes long comes first."""
+    """Keep the tests of a file on one worker; those of notebooks and the book come first."""
     for item in items:
+        large = any(name in item.name for name in LARGE)
+        if large or "chapters" in item.path.parts or item.path.stem in TRAINING:
+            item.add_marker(pytest.mark.slow)
         if not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=lambda item: item.path.parent.name != "publish")
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from trajtransfer.paper.storage.plans import Check, Claim
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.storage.reading import read_json
 from trajtransfer.paper.storage.results import read
-from trajtransfer.paper.units import Clock
+from trajtransfer.paper.units import Clock, Kept
 
 TINY = setting("mnist5k-mlp", width=8, epochs=1, steps=2)
 ROWS = [{"t": 1, "accuracy": 0.5}, {"t": 2, "accuracy": None}]
@@ -169,7 +169,7 @@ def test_a_record_that_cannot_be_written_leaves_the_old_one(folder, own):
 
 def test_the_provenance_says_where_the_numbers_come_from(folder, own, monkeypatch):
     monkeypatch.setenv("TRAJTRANSFER_PROFILE", "laptop")
-    own.clock.add("training", 3600.0)
+    own.clock.add("training", Kept([], 3600.0, "training"))
     found = written(own, folder).provenance
     assert found.profile == "laptop"
     assert found.versions.keys() >= {"python", "trajtransfer", "torch", "numpy"}
@@ -180,7 +180,7 @@ def test_the_provenance_says_where_the_numbers_come_from(folder, own, monkeypatc
 
 
 def test_the_provenance_is_shown_where_a_record_is_saved(folder, own):
-    own.clock.add("training", 3600.0)
+    own.clock.add("training", Kept([], 3600.0, "training"))
     shown = own.save().data
     assert "| parameters | steps 3, methods gmt, fgmt |" in shown
     assert "| data | mnist-5k abc |" in shown
