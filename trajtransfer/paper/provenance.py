@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from trajtransfer.paper.devices import kind_of_device
@@ -27,6 +28,7 @@ IDLE = (
     "setting",
     "units",
 )
+_PARSING = Lock()  # Python 3.11 fails now and then when two threads parse
 IDLE_MODULES = tuple(f"trajtransfer.paper.{name}" for name in IDLE)
 
 
@@ -46,8 +48,9 @@ def code_digest(module: str) -> str:
     Comments, docstrings and layout are left out: they decide no number.
     """
     digest = hashlib.sha256()
-    for name in sorted(_imported(module)):
-        digest.update(f"{name}\n{ast.dump(_statements(name))}\n".encode())
+    with _PARSING:
+        for name in sorted(_imported(module)):
+            digest.update(f"{name}\n{ast.dump(_statements(name))}\n".encode())
     return digest.hexdigest()[:16]
 
 
