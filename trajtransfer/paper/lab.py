@@ -112,7 +112,7 @@ class Lab:
         return self.along(self.network(seed), schedule)
 
     def along(self, source: Network, schedule: str = "") -> Line:
-        """The same of any trained network."""
+        """The linear trajectory of any trained network at the times of this setting."""
         times = SCHEDULES[schedule or self.setting.schedule](self.setting.steps)
         return Line(source.start, source.end, times)
 

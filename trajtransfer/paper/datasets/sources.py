@@ -76,6 +76,7 @@ def _from_torchvision(kind: str) -> Source:
     """A data set that torchvision keeps in memory, from the folder where it would put it."""
 
     def load(root: Path, size: int | None) -> tuple[Images, Images]:
+        """Training pool and test set; `DataError` and `MissingDataError` say what is wrong."""
         command = _fetching(kind, root)
         remedy = f"delete it and fetch it again: {command}"
         raw = root / kind / "raw"
