@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 
 import pytest
 from conftest import ROOT
@@ -14,8 +13,6 @@ from trajtransfer.paper.storage.outcomes import RecordFile
 from trajtransfer.paper.storage.plans import Check, Claim
 from trajtransfer.paper.storage.reading import read_claims
 from trajtransfer.publish.comparison import compare
-from trajtransfer.publish.differences import counts_work
-from trajtransfer.publish.tolerances import MEASURES
 
 REFERENCE = results.read(ROOT / "tests" / "reference")[1]
 PUBLISHED = results.read(ROOT / "book" / "published")[1]
@@ -36,33 +33,24 @@ def sides(first, second):
     return {"r": record({"gmt-final": first})}, {"r": again({"gmt-final": second})}
 
 
-def slower(row: dict, factor: float, clocks: bool) -> dict:
+def slower(row: dict, factor: float) -> dict:
     """A row of a table whose times are so many times longer."""
     timed = {name for name, x in row.items() if isinstance(x, float) and "seconds" in name}
-    if clocks and "share of training" in row:
-        timed.add("share of training")
     return row | {name: row[name] * factor for name in timed}
 
 
 def busy(value: RecordFile, factor: float) -> RecordFile:
     """The same run on a machine that is so many times slower."""
-    clocks = not counts_work(value)
-    measures = dict(value.measures)
-    for name in measures:
-        if clocks and re.fullmatch(MEASURES["work"], name):
-            measures[name] = [x * factor for x in measures[name]]
     tables = {}
     for table, rows in value.tables.items():
-        tables[table] = [slower(row, factor, clocks) for row in rows]
+        tables[table] = [slower(row, factor) for row in rows]
     seconds = {name: factor * x for name, x in value.provenance.seconds.items()}
     origin = value.provenance.model_copy(update={"seconds": seconds})
-    update = {"provenance": origin, "measures": measures, "tables": tables}
-    return value.model_copy(update=update)
+    return value.model_copy(update={"provenance": origin, "tables": tables})
 
 
 @pytest.mark.parametrize("records", [REFERENCE, PUBLISHED], ids=["reference", "published"])
 def test_a_busy_and_a_quiet_machine_give_no_difference_and_the_same_verdicts(records):
-    """Records of before work was counted included, whose costs are ratios of times."""
     slow = {name: busy(record, 3.0) for name, record in records.items()}
     for first, second in ((records, slow), (slow, records)):
         found = compare(read_claims(ROOT), first, second)
@@ -74,13 +62,6 @@ def test_a_verdict_that_counts_work_is_compared():
     first = {"r": record({"fgmt-cost": [0.09]})}
     found = compare([cheap], first, {"r": again({"fgmt-cost": [0.11]})})
     assert found.turned == ("C1",) and found.changed == ()
-
-
-def test_a_verdict_that_hangs_on_a_clock_is_not_compared():
-    cheap = claim(measure="fgmt-cost", at_least=None, at_most=0.1)
-    first = {"r": record({"fgmt-cost": [0.09]}, tables={})}
-    found = compare([cheap], first, {"r": again({"fgmt-cost": [0.5]}, tables={})})
-    assert found.turned == () and "C1" not in found.text
 
 
 def test_a_verdict_that_turns_is_named():

@@ -9,8 +9,6 @@ from trajtransfer.paper.storage import results
 from trajtransfer.paper.storage.outcomes import RecordFile
 from trajtransfer.publish.differences import (
     LENGTH_FOLLOWS_SWEEPS,
-    WORK,
-    counts_work,
     differences,
     elsewhere,
 )
@@ -25,9 +23,9 @@ FOLDERS = (ROOT / "tests" / "reference", ROOT / "book" / "published")
 RECORDS = [record for folder in FOLDERS for record in results.read(folder)[1].values()]
 
 
-def beyond(kind: str, value: float, alike: str, counts: bool) -> float:
+def beyond(kind: str, value: float, alike: str) -> float:
     """A value that is not the same as this one by the rules of its kind."""
-    if kind == "seconds" or (kind == "work" and not counts):
+    if kind == "seconds":
         return -1.0
     if not TOLERANCES[kind].relative:
         return value + 1.001 * allowed(kind, value, value, alike) + (kind == "count")
@@ -35,11 +33,8 @@ def beyond(kind: str, value: float, alike: str, counts: bool) -> float:
 
 
 def light(record: RecordFile) -> RecordFile:
-    """A record with those tables alone that say how its costs were counted."""
-    tables = {
-        name: rows for name, rows in record.tables.items() if any(WORK in row for row in rows)
-    }
-    return record.model_copy(update={"tables": tables})
+    """A record without its tables."""
+    return record.model_copy(update={"tables": {}})
 
 
 def with_value(record: RecordFile, measure: str, number: int, value: float) -> RecordFile:
@@ -64,9 +59,8 @@ def test_every_changed_value_of_every_measure_is_found():
     missed = []
     for record in map(light, RECORDS):
         alike = elsewhere(record)
-        counts = counts_work(record)
         for measure, number, value in values_of(record):
-            changed = beyond(kind_of_measure(measure), value, alike, counts)
+            changed = beyond(kind_of_measure(measure), value, alike)
             other = with_value(record, measure, number, changed)
             tried += 1
             if places(differences(record, other, alike)) != [f"{measure}, value {number + 1}"]:
@@ -79,8 +73,6 @@ def test_on_the_same_machine_every_value_is_compared_to_the_last_digit():
     missed = []
     for record in map(on_one_machine, map(light, RECORDS)):
         for measure, number, value in values_of(record):
-            if kind_of_measure(measure) == "work" and not counts_work(record):
-                continue
             other = with_value(record, measure, number, value + 1e-6 * max(1.0, abs(value)))
             tried += 1
             if places(differences(record, other)) != [f"{measure}, value {number + 1}"]:
@@ -95,24 +87,23 @@ def with_cell(record: RecordFile, table: str, column: str, value) -> RecordFile:
     return record.model_copy(update={"tables": record.tables | {table: mutated}})
 
 
-def another(kind: str, value, alike: str, counts: bool):
+def another(kind: str, value, alike: str):
     """A cell that is not the same as this one."""
     if isinstance(value, str) or value is None:
         return "another" if kind != "seconds" else "-5%"
-    return beyond(kind, value, alike, counts)
+    return beyond(kind, value, alike)
 
 
 def test_a_changed_cell_of_every_column_is_found():
     tried = 0
     for record in RECORDS:
         alike = elsewhere(record)
-        counts = counts_work(record)
         for table, rows in record.tables.items():
             for column, value in rows[-1].items():
                 kind = kind_of_column(column, table)
                 if table in LENGTH_FOLLOWS_SWEEPS and kind in ("label", "count"):
                     continue  # a row of sweeps with another label is another row
-                changed = another(kind, value, alike, counts)
+                changed = another(kind, value, alike)
                 found = differences(record, with_cell(record, table, column, changed), alike)
                 tried += 1
                 assert [place.rpartition(", ")[2] for place in places(found)] == [column]

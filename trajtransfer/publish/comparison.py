@@ -5,16 +5,15 @@ Times are reported and never compared: no difference and no verdict here hangs o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trajtransfer.paper.claims import Records, Verdict, judged
 from trajtransfer.paper.presentation import MISSING, markdown_table
-from trajtransfer.paper.storage.plans import Check, Claim
+from trajtransfer.paper.storage.plans import Claim
 from trajtransfer.publish.claim_tables import repeated_checks_table
-from trajtransfer.publish.differences import Difference, counts_work, differences, likeness
-from trajtransfer.publish.tolerances import MEASURES, SAME
+from trajtransfer.publish.differences import Difference, differences, likeness
+from trajtransfer.publish.tolerances import SAME
 
 SHOWN = 40  # differences in the text; the rest is counted
 
@@ -43,9 +42,8 @@ def compare(claims: Sequence[Claim], first: Records, second: Records) -> Compari
     a = {name: first[name] for name in compared}
     b = {name: second[name] for name in compared}
     changed = tuple(found for name in compared for found in differences(a[name], b[name]))
-    timeless = [_without_clocks(claim, a, b) for claim in claims]
-    before = judged(timeless, a)
-    after = judged(timeless, b)
+    before = judged(claims, a)
+    after = judged(claims, b)
     turned = _turned(before, after)
     parts = [
         _sentence(a, b, turned),
@@ -93,19 +91,6 @@ def _why_not(name: str, first: Records, second: Records) -> str:
 def _unequal(a: Mapping[str, object], b: Mapping[str, object]) -> list[str]:
     """The names under which two mappings hold different values."""
     return sorted(name for name in {**a, **b} if a.get(name) != b.get(name))
-
-
-def _without_clocks(claim: Claim, first: Records, second: Records) -> Claim:
-    """A claim without checks that a record decides by times: they turn when the machine is busy."""
-
-    def timed(check: Check) -> bool:
-        """Whether a check is about work that one of the records took for time."""
-        records = [one[check.record] for one in (first, second) if check.record in one]
-        clocks = not all(counts_work(record) for record in records)
-        return clocks and re.fullmatch(MEASURES["work"], check.measure) is not None
-
-    kept = [check for check in claim.checks if not timed(check)]
-    return claim.model_copy(update={"checks": kept})
 
 
 def _sentence(first: Records, second: Records, turned: Sequence[str]) -> str:

@@ -29,7 +29,6 @@ Row = dict[str, Cell]
 Rows = Sequence[Row]
 LENGTH_FOLLOWS_SWEEPS = {"sweeps"}  # tables whose rows are matched by their labels and counts
 ABSENT = "not there"
-WORK = "GFLOP of training"  # records without it took the work for the time
 
 
 class Difference(NamedTuple):
@@ -54,12 +53,9 @@ def differences(
     ``ValueError`` for a measure or column without a kind.
     """
     alike = alike or likeness(first, second)
-    clocks = not (counts_work(first) and counts_work(second))
 
     def found(place: str, kind: str, a: object, b: object) -> Iterator[Difference]:
         """The difference of two values of a kind, if there is one."""
-        if clocks and kind == "work":
-            kind = "seconds"
         if not _agree(kind, a, b, alike):
             tolerance = tolerance_text(kind, alike)
             yield Difference(first.name, place, _text(a), _text(b), tolerance)
@@ -84,11 +80,6 @@ def elsewhere(record: RecordFile) -> str:
     chosen = [SETTINGS[name] for name in _settings_of(record) if name in SETTINGS]
     rough = any(setting.architecture in ROUGH_NETWORKS for setting in chosen)
     return ROUGH if rough else OTHER
-
-
-def counts_work(record: RecordFile) -> bool:
-    """Whether the costs in a record are counted operations; earlier ones are ratios of times."""
-    return any(WORK in row for rows in record.tables.values() for row in rows)
 
 
 def _settings_of(record: RecordFile) -> list[str]:
