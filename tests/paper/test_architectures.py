@@ -31,7 +31,13 @@ def test_numbers_of_parameters():
 
 @pytest.mark.parametrize(
     ("name", "shape", "width"),
-    [("mlp", (1, 28, 28), 32), ("conv8", (1, 32, 32), 0.25), ("resnet18", (1, 32, 32), 1)],
+    [
+        ("mlp", (1, 28, 28), 32),
+        ("cnn5", (1, 16, 16), 0.25),
+        ("conv8", (1, 32, 32), 0.25),
+        ("resnet10", (1, 14, 14), 0.25),
+        ("resnet18", (1, 32, 32), 1),
+    ],
 )
 def test_seeds_decide_the_initialisation_and_leave_the_global_one_alone(name, shape, width):
     state = torch.random.get_rng_state()
@@ -40,6 +46,19 @@ def test_seeds_decide_the_initialisation_and_leave_the_global_one_alone(name, sh
     assert (tt.parameters(a) - tt.parameters(b)).norm() == 0
     assert (tt.parameters(a) - tt.parameters(c)).norm() > 0
     assert a.eval()(torch.zeros(2, *shape)).shape == (2, 7)
+
+
+def test_the_small_networks_are_what_their_names_say():
+    cnn5 = architectures.build("cnn5", (1, 16, 16), 10, 0.5, 0)
+    channels = [1, 32, 64, 128]
+    convolutions = sum(9 * a * b + b for a, b in pairwise(channels))
+    assert count(cnn5) == convolutions + (4 * 128 * 128 + 128) + (128 * 10 + 10)
+    layers = [m for m in cnn5.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert len(layers) == 5
+    resnet10 = architectures.build("resnet10", (1, 14, 14), 10, 0.25, 0)
+    shortcuts = [name for name, _ in resnet10.named_modules() if name.endswith("downsample")]
+    layers = [m for m in resnet10.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert len(layers) - len(shortcuts) == 10 and len(shortcuts) == 3
 
 
 def test_width_scales_every_channel_of_resnet18():

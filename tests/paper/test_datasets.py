@@ -578,6 +578,32 @@ def test_images_larger_than_the_size_are_refused_and_equal_ones_kept(tmp_path, m
         load_task("own", tmp_path, size=7)
 
 
+def test_a_pooled_pixel_is_the_mean_of_its_square_and_padding_comes_after(tmp_path, monkeypatch):
+    full = images([0, 1] * 20, side=8)
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, full.images.shape, generator=generator, dtype=torch.uint8)
+    own_source(monkeypatch, full._replace(images=pixels))
+    pooled = load_task("own", tmp_path, pool=2)
+    padded = load_task("own", tmp_path, pool=2, size=6)
+    assert pooled.shape == (1, 4, 4) and padded.shape == (1, 6, 6)
+    whole = load_task("own", tmp_path)
+    squares = whole.train.images.double().unfold(2, 2, 2).unfold(3, 2, 2)
+    assert (pooled.train.images - squares.mean((4, 5))).abs().max() <= 0.5
+    assert torch.equal(padded.train.images[..., 1:5, 1:5], pooled.train.images)
+    assert torch.equal(pooled.train.labels, whole.train.labels)
+    assert pooled.checksum != whole.checksum
+
+
+@pytest.mark.parametrize(
+    ("pool", "words"),
+    [(3, "no multiple of pool=3"), (0, "no multiple of pool=0"), (2.0, "not a whole number")],
+)
+def test_images_that_cannot_be_pooled_are_refused(pool, words, tmp_path, monkeypatch):
+    own_source(monkeypatch, images([0, 1] * 20, side=8))
+    with pytest.raises((ValueError, TypeError), match=words):
+        load_task("own", tmp_path, pool=pool)
+
+
 @pytest.mark.parametrize("size", [0, -1, 2.5])
 def test_batches_of_other_sizes_are_refused(size, digits):
     with pytest.raises(ValueError, match=rf"batches of size {size} cannot be made"):

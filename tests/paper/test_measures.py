@@ -24,8 +24,8 @@ RUNS = ("FGMT, part → all", "FGMT, part → part", "standard, all", "standard,
 TASKS = ("CIFAR-10", "CIFAR-100", "Cars", "CUB")
 LIMIT = "sweeps per match at most"
 # Of these there is one value, however many pairs a run has; of all others one per what is counted.
-SINGLE = ("differences of means", "fits", "largest of all", "matches", "means over pairs")
-SINGLE += ("ratios of means",)
+SINGLE = ("fits", "largest of all", "matches", "ratios of means")
+IMAGES = 500
 
 
 def steps(method: str, pair: str, *accuracies: float, selection=(), **about) -> list[dict]:
@@ -57,6 +57,7 @@ def barrier(start: str, end: str, loss: float, accuracy: float = 0.0, pair: str 
         "to": end,
         "pair": pair,
         "barrier": loss,
+        "rise": 2 * loss,
         "accuracy barrier": accuracy,
     }
 
@@ -189,6 +190,7 @@ def drifts(count, chance):
     return [
         {
             "method": method,
+            "pair": pair,
             "s": t + 1,
             "t": t,
             "distance": chance.random(),
@@ -197,8 +199,20 @@ def drifts(count, chance):
             "gradient_cosine": chance.random(),
         }
         for method in ("gmt", "fgmt")
-        for t in range(1, count + 1)
+        for pair in pair_names(count)
+        for t in (1, 2)
     ]
+
+
+def trained(count, chance):
+    names = ("source accuracy", "target accuracy", "movement", "cosine")
+    return [{"pair": pair} | {name: chance.random() for name in names} for pair in pair_names(count)]
+
+
+def tested(count, chance):
+    """One step of each transfer has a test accuracy."""
+    rows = transfers(count, chance)
+    return [row | {"test_accuracy": row["accuracy"] if row["t"] == 2 else None} for row in rows]
 
 
 def precisions(count, chance):
@@ -227,9 +241,11 @@ def solutions(count, chance):
 CASES = {
     "transfers": Case(
         transfers,
-        lambda frame: measures.of_transfer(measures.curves_of(frame)),
+        lambda frame: measures.of_transfer(measures.curves_of(frame), IMAGES),
         ("method", "pair"),
     ),
+    "tests": Case(tested, lambda frame: measures.of_tests(frame, IMAGES), ("method", "pair")),
+    "networks": Case(trained, lambda frame: measures.of_networks(frame, IMAGES)),
     "trajectories": Case(trajectories, measures.of_trajectories, ("trajectory", "method", "pair")),
     "training": Case(trainings, measures.of_training, ("method", "pair")),
     "generalization": Case(generalizations, measures.of_generalization),
@@ -247,18 +263,20 @@ CASES = {
 }
 COUNTED = {
     "transfers": {"pairs"},
+    "tests": {"pairs"},
+    "networks": {"pairs"},
     "trajectories": {"pairs"},
     "training": {"pairs"},
     "generalization": {"pairs"},
     "updates": {"pairs"},
-    "effects": {"differences of means"},
-    "basins": {"pairs", "ratios of means"},
+    "effects": {"pairs"},
+    "basins": {"pairs"},
     "fine-tuned": {"pairs"},
     "sweeps": {"pairs"},
     "restarts": {"matches"},
     "ensembles": {"ensembles"},
     "symmetry": {"permutations"},
-    "drift": {"points of one pair"},
+    "drift": {"pairs"},
     "precision": {"networks"},
     "costs": {"networks and lengths", "largest of all"},
 }
@@ -272,14 +290,19 @@ def made(name: str, count: int = 3) -> pd.DataFrame:
 def as_sets(found: Measures) -> dict:
     """Values in any order, and what else a measure says."""
     return {
-        name: (pytest.approx(sorted(measure.values)), measure.counts, measure.text)
+        name: (
+            pytest.approx(sorted(measure.values)),
+            measure.counts,
+            measure.text,
+            pytest.approx(measure.error),
+        )
         for name, measure in found.items()
     }
 
 
 def sorted_values(found: Measures) -> dict:
     return {
-        name: (sorted(measure.values), measure.counts, measure.text)
+        name: (sorted(measure.values), measure.counts, measure.text, measure.error)
         for name, measure in found.items()
     }
 
@@ -352,14 +375,15 @@ def test_a_run_of_one_method_can_be_measured():
     assert CASES["ensembles"].measure(frame[frame["method"] != "fgmt"])
     frame = made("drift")
     found = values(CASES["drift"].measure(frame[frame["method"] == "fgmt"]))
-    assert found["gradient-cosine"] == [] and len(found["drift-fgmt-over-step"]) == 3
+    assert len(found["fgmt-drift-over-step"]) == len(found["fgmt-gradient-cosine"]) == 3
 
 
 @pytest.mark.parametrize("alone", METHODS)
 def test_the_basin_of_one_method_can_be_measured(alone):
     frame = made("basins")
     found = values(measures.of_basins(frame[frame["from"] == alone]))
-    assert found["oracle-over-fgmt"] == [] and len(found[f"{alone}-to-source"]) == 3
+    assert len(found[f"{alone}-to-source"]) == len(found[f"{alone}-rise-to-target"]) == 3
+    assert not [name for name in found if name.endswith("minus-oracle")]
 
 
 # Transferred trajectories
@@ -399,9 +423,43 @@ def test_measures_of_transfers_by_hand():
     assert found["fgmt-final-minus-naive"] == near(0.4, 0.8)
     assert found["fgmt-peak-minus-naive"] == near(0.5, 0.5)
     assert found["naive-peak-minus-fgmt"] == near(-0.5, -0.5)
-    assert found["fgmt-peak-over-naive"] == near(0.8 / 0.3)  # nothing is a multiple of 0
-    assert found["naive-peak-over-fgmt"] == near(0.3 / 0.8, 0.0)
-    assert list(found) == sorted(found) and len(found) == 18
+    assert list(found) == sorted(found) and len(found) == 16
+
+
+def test_the_share_of_the_way_from_naive_to_oracle_by_hand():
+    def one(peak: float, pair: str) -> Curve:
+        return Curve((peak,), (peak,), pair)
+
+    curves = {
+        "naive": [one(0.1, "1-2"), one(0.2, "3-4"), one(0.4, "5-6")],
+        "oracle": [one(0.7, "3-4"), one(0.4, "5-6"), one(0.9, "1-2")],
+        "gmt": [one(0.3, "1-2"), one(0.1, "3-4"), one(0.3, "5-6")],
+    }
+    found = measures.of_transfer(curves)
+    # In the last pair there is no way to go.
+    assert found["gmt-share-of-oracle"].values == near(0.25, -0.2)
+    assert not [name for name in found if name.startswith(("naive-share", "oracle-share"))]
+
+
+def test_finitely_many_images_leave_an_error_that_all_pairs_share():
+    curves = {
+        "fgmt": [Curve((0.4, 0.8), (0, 1)), Curve((0.6, 0.7), (0, 1))],
+        "naive": [Curve((0.1, 0.2), (0, 1)), Curve((0.1, 0.4), (0, 1))],
+    }
+    found = measures.of_transfer(curves, images=100)
+    assert found["fgmt-final"].error == pytest.approx(math.sqrt(0.75 * 0.25 / 100))
+    both = math.sqrt((0.75 * 0.25 + 0.3 * 0.7) / 100)
+    assert found["fgmt-final-minus-naive"].error == pytest.approx(both)
+    assert not any(one.error for one in measures.of_transfer(curves).values())
+
+
+def test_a_test_accuracy_is_that_of_the_chosen_step():
+    rows = steps("gmt", "1-2", 0.1, 0.2) + steps("gmt", "3-4", 0.3, 0.4)
+    for row, accuracy in zip(rows, (None, 0.25, 0.5, None), strict=True):
+        row["test_accuracy"] = accuracy
+    found = measures.of_tests(pd.DataFrame(rows), images=100)
+    assert found["gmt-test"].values == (0.25, 0.5)
+    assert found["gmt-test"].error == pytest.approx(math.sqrt(0.375 * 0.625 / 100))
 
 
 def test_methods_of_different_numbers_of_pairs_are_not_compared():
@@ -518,148 +576,141 @@ def test_ensembles_are_compared_within_their_group():
 # Updates and gradients up to a permutation
 
 
-def test_only_the_last_iteration_of_the_widest_network_counts():
+def test_only_the_end_of_the_widest_network_counts():
+    """The end is the last fifth; the stronger control counts."""
     rows = [
         cosine(0.9, width=8, iteration=20),
+        cosine(0.7, "identity", width=8, iteration=20),
         cosine(0.8, width=16, iteration=10),
-        cosine(0.7, "identity", width=8),
+        cosine(0.0, "identity", width=16, iteration=10),
         cosine(0.6, width=16, iteration=20),
         cosine(0.1, "identity", width=16, iteration=20),
         cosine(0.3, "random", width=16, iteration=20),
+        cosine(0.4, width=16, iteration=18),
+        cosine(0.2, "identity", width=16, iteration=18),
+        cosine(0.0, "random", width=16, iteration=18),
     ]
     found = values(measures.of_updates(pd.DataFrame(rows)))
-    assert found == {"permuted": [0.6], "identity": [0.1], "excess": [0.5]}
+    expected = {"permuted": near(0.5), "identity": near(0.15), "excess": near(0.25)}
+    assert found == expected
+
+
+def excess(value: float, **about) -> list[dict]:
+    """A cosine with controls, the larger of which is so far below."""
+    return [
+        cosine(value + 0.1, **about),
+        cosine(0.1, "random", **about),
+        cosine(-0.2, "identity", **about),
+    ]
 
 
 def test_effects_by_hand():
     """Two networks on two data sets from random weights, and one start of another kind."""
     rows = [
-        cosine(0.9),
-        cosine(0.7),
-        cosine(0.2, data="clothes"),
-        cosine(0.4, network="conv"),
-        cosine(0.3, network="conv", data="clothes"),
-        cosine(0.5, network="conv", data="clothes", start="digits"),
-        cosine(99.0, "identity"),
-        cosine(99.0, "random"),
+        *excess(0.9, iteration=10),
+        *excess(0.7, iteration=20),
+        *excess(0.2, data="clothes"),
+        *excess(0.4, network="conv"),
+        *excess(0.3, network="conv", data="clothes"),
+        *excess(0.5, network="conv", data="clothes", start="digits"),
     ]
-    found = measures.effects(pd.DataFrame(rows))
-    assert found["network"] == pytest.approx((0.4 + 0.1) / 2)
-    assert found["start"] == pytest.approx(0.2)
-    assert found["data"] == pytest.approx((0.6 + 0.1) / 2)
+    twice = rows + [row | {"pair": "3-4"} for row in rows]
+    found = measures.effects(pd.DataFrame(twice))
+    assert list(found["pair"]) == ["1-2", "3-4"]
+    assert list(found["network"]) == near(*[(0.4 + 0.1) / 2] * 2)
+    assert list(found["start"]) == near(0.2, 0.2)
+    assert list(found["data"]) == near(*[(0.6 + 0.1) / 2] * 2)
     apart = values(measures.of_effects(found))
-    assert apart == {"network-minus-data": near(-0.1), "start-minus-data": near(-0.15)}
+    assert apart == {"network-minus-data": near(-0.1, -0.1), "start-minus-data": near(-0.15, -0.15)}
 
 
 def test_there_is_no_effect_of_what_never_differs_alone():
-    everything = cosine(0.1, network="conv", start="digits", data="clothes")
+    everything = excess(0.1, network="conv", start="digits", data="clothes")
     # Both are pre-trained: one kind of start.
-    starts = [cosine(0.9, start="digits"), cosine(0.1, start="clothes")]
-    for rows in ([cosine(0.9), everything], starts):
+    starts = [*excess(0.9, start="digits"), *excess(0.1, start="clothes")]
+    for rows in ([*excess(0.9), *everything], starts):
         found = measures.effects(pd.DataFrame(rows))
-        assert all(math.isnan(effect) for effect in found.values())
+        assert found[["network", "start", "data"]].isna().all(axis=None)
         assert not any(values(measures.of_effects(found)).values())
 
 
 def test_an_effect_without_that_of_the_data_tells_nothing():
-    found = measures.effects(pd.DataFrame([cosine(0.9), cosine(0.4, network="conv")]))
-    assert found["network"] == pytest.approx(0.5) and math.isnan(found["data"])
+    found = measures.effects(pd.DataFrame([*excess(0.9), *excess(0.4, network="conv")]))
+    assert list(found["network"]) == near(0.5) and found["data"].isna().all()
     assert values(measures.of_effects(found))["network-minus-data"] == []
 
 
-def fit(condition: str, order: str, slope: float, high: float = 9.0) -> dict:
-    return {"condition": condition, "order": order, "slope": slope, "high": high}
+def fit(condition: str, order: str, slope: float) -> dict:
+    return {"condition": condition, "order": order, "slope": slope}
 
 
 def test_slopes_and_the_ratio_of_widths_by_hand():
-    columns = ["condition", "order", "width", "distance"]
+    """Each draw has a slope: of a power law it is the power, over all widths or over the upper."""
     rows = [
-        ("labels", "matched", 64, 0.1),
-        ("labels", "matched", 8, 0.6),
-        ("labels", "matched", 8, 1.0),
-        ("labels", "matched", 32, 0.5),
-        ("labels", "matched", 64, 0.3),
-        ("labels", "identity", 128, 9.0),
-        ("He scale", "matched", 4, 9.0),
+        {"condition": "labels", "order": "matched", "width": width, "draw": draw}
+        | {"distance": width**-0.5 if width < 32 else 32**-0.5 * (width / 32) ** slope}
+        for draw, slope in ((1, -0.25), (2, 0.0))
+        for width in (8, 16, 32, 64, 128)
     ]
+    rows += [row | {"order": "identity", "distance": 9.0} for row in rows]
     fits = [
-        fit("labels", "matched", -0.5, -0.4),
+        fit("labels", "matched", 7.0),
         fit("labels", "identity", -0.1),
-        fit("labels", "random", 7.0),
         fit("shuffled labels", "matched", -0.2),
         fit("He scale", "matched", -0.3),
     ]
-    distances = pd.DataFrame(rows, columns=columns)
-    found = measures.of_distances(distances, pd.DataFrame(fits))
-    assert values(found) == {
-        "slope": [-0.5],
-        "slope-high": [-0.4],
-        "slope-identity": [-0.1],
-        "slope-shuffled": [-0.2],
-        "slope-he": [-0.3],
-        "ratio": near(0.2 / 0.8),
-    }
-    assert {measure.counts for measure in found.values()} == {"fits", "ratios of means"}
-    backwards = measures.of_distances(distances[::-1], pd.DataFrame(fits[::-1]))
-    assert values(backwards) == {name: pytest.approx(mine) for name, mine in values(found).items()}
+    distances = pd.DataFrame(rows)
+    found = values(measures.of_distances(distances, pd.DataFrame(fits)))
+    assert found["slope-wide"] == near(-0.25, 0.0)
+    assert -0.5 < found["slope"][0] < -0.25 and found["slope"][0] < found["slope"][1] < 0
+    together = [found[f"slope-{name}"] for name in ("identity", "shuffled", "he")]
+    assert together == [[-0.1], [-0.2], [-0.3]]
+    wide = fmean([32**-0.5 * 4**-0.25, 32**-0.5])
+    assert found["ratio"] == near(wide / 8**-0.5)
 
 
 def test_drift_by_hand():
-    columns = ["method", "s", "t", "distance", "control", "relative", "gradient_cosine"]
+    columns = ["method", "pair", "s", "t", "distance", "control", "relative", "gradient_cosine"]
     rows = [
-        ("gmt", 2, 1, 1.0, 4.0, 0.5, 0.9),
-        ("gmt", 3, 1, 3.0, 4.0, 0.25, 0.8),
-        ("fgmt", 2, 1, 1.0, 2.0, 0.75, 0.1),
+        ("gmt", "1-2", 2, 1, 1.0, 4.0, 0.5, 0.9),
+        ("gmt", "1-2", 3, 1, 3.0, 4.0, 0.25, 0.8),
+        ("gmt", "3-4", 2, 1, 1.0, 1.0, 0.5, 0.5),
+        ("fgmt", "1-2", 2, 1, 1.0, 2.0, 0.75, 0.1),
     ]
     assert values(measures.of_drift(pd.DataFrame(rows, columns=columns))) == {
-        "drift-over-control": [0.25, 0.75],
-        "drift-over-step": [0.5, 0.25],
-        "drift-fgmt-over-control": [0.5],
-        "drift-fgmt-over-step": [0.75],
-        "gradient-cosine": [0.9, 0.8],
+        "gmt-drift-over-control": near(0.5, 1.0),
+        "gmt-drift-over-step": near(0.375, 0.5),
+        "gmt-gradient-cosine": near(0.85, 0.5),
+        "fgmt-drift-over-control": near(0.5),
+        "fgmt-drift-over-step": near(0.75),
+        "fgmt-gradient-cosine": near(0.1),
     }
 
 
 # The loss landscape
 
 
-def test_barriers_are_by_method_and_end():
+def test_barriers_and_rises_are_by_method_and_end():
     rows = [
         barrier("fgmt", "Source*", 0.1),
         barrier("fgmt", "trained target", 0.5),
-        barrier("fgmt", "Source*", 0.3),
+        barrier("fgmt", "Source*", 0.3, pair="3-4"),
+        barrier("fgmt", "trained target", 0.6, pair="3-4"),
         barrier("oracle", "Source*", 0.7),
-        barrier("oracle", "trained target", 0.2),
+        barrier("oracle", "trained target", 0.2, pair="3-4"),
+        barrier("oracle", "trained target", 0.1),
     ]
     assert values(measures.of_basins(pd.DataFrame(rows))) == {
         "fgmt-to-source": [0.1, 0.3],
-        "fgmt-to-target": [0.5],
+        "fgmt-rise-to-source": [0.2, 0.6],
+        "fgmt-to-target": [0.5, 0.6],
+        "fgmt-rise-to-target": [1.0, 1.2],
         "oracle-to-source": [0.7],
-        "oracle-to-target": [0.2],
-        "oracle-over-fgmt": near(0.4),
+        "oracle-rise-to-source": [1.4],
+        "oracle-to-target": [0.2, 0.1],
+        "oracle-rise-to-target": [0.4, 0.2],
+        "fgmt-rise-minus-oracle": near(0.8, 0.8),
     }
-
-
-def oracle_share(*rows: dict) -> float:
-    (found,) = measures.of_basins(pd.DataFrame(rows))["oracle-over-fgmt"].values
-    return found
-
-
-def test_the_share_of_oracle_s_barrier():
-    ours = [
-        barrier("fgmt", "trained target", 0.2),
-        barrier("fgmt", "trained target", 0.6),
-        barrier("fgmt", "Source*", 9),
-    ]
-    oracle = [
-        barrier("oracle", "trained target", 0.1),
-        barrier("oracle", "Source*", 9),
-        barrier("naive", "trained target", 9),
-    ]
-    none = [barrier(method, "trained target", 0) for method in ("fgmt", "oracle")]
-    assert oracle_share(*ours, *oracle) == pytest.approx(0.1 / 0.4)
-    assert oracle_share(*oracle, none[0]) == math.inf
-    assert oracle_share(*none) == 1
 
 
 def test_barriers_after_fine_tuning_are_by_what_lies_at_the_end():
@@ -724,7 +775,9 @@ def epochs(*seconds: float, pair: str = "1-2") -> list[dict]:
 
 def test_methods_that_were_not_run_have_no_cost():
     rows = [work(method, 4, 1.0) for method in ("naive", "fgmt", "fgmt")]
-    found = measures.cost_of_transfers(pd.DataFrame(rows), pd.DataFrame(epochs(1.0, 9.0, 2.0)))
+    steps = pd.DataFrame(rows)
+    standard = pd.DataFrame(epochs(1.0, 9.0, 2.0))
+    found = measures.cost_of_transfers(steps, standard)
     assert found.to_dict("records") == [
         {
             "method": "fgmt",
@@ -737,8 +790,7 @@ def test_methods_that_were_not_run_have_no_cost():
             "share of training": pytest.approx(2 / 15),
         }
     ]
-    assert values(measures.of_transfer_costs(found)) == {"fgmt-cost": near(2 / 15)}
-    assert measures.of_transfer_costs(found)["fgmt-cost"].counts == "means over pairs"
+    assert values(measures.of_transfer_costs(steps, standard)) == {"fgmt-cost": near(2 / 15)}
 
 
 def test_work_is_the_mean_over_pairs():
@@ -748,22 +800,23 @@ def test_work_is_the_mean_over_pairs():
         work("gmt", 2, 3.0, pair="3-4", assignments=4),
     ]
     standard = epochs(1.0, 1.0) + epochs(1.0, 1.0, pair="3-4")
-    (found,) = measures.cost_of_transfers(pd.DataFrame(rows), pd.DataFrame(standard)).to_dict(
-        "records"
-    )
+    frames = pd.DataFrame(rows), pd.DataFrame(standard)
+    (found,) = measures.cost_of_transfers(*frames).to_dict("records")
     assert (found["samples"], found["GFLOP"], found["assignments"]) == (6, 3.0, 4.5)
     assert (found["samples of training"], found["GFLOP of training"]) == (20, 10.0)
     assert found["seconds"] == 0.75 and found["seconds of training"] == 2.0
     assert found["share of training"] == pytest.approx(0.3)
+    assert values(measures.of_transfer_costs(*frames)) == {"gmt-cost": near(0.3, 0.3)}
 
 
 def test_a_busy_machine_costs_seconds_and_no_share():
     rows = pd.DataFrame([work("gmt", 4, 1.0), work("fgmt", 2, 0.5)])
     standard = pd.DataFrame(epochs(1.0, 9.0, 2.0))
-    quiet = measures.cost_of_transfers(rows, standard)
-    busy = measures.cost_of_transfers(rows.assign(seconds=3 * rows["seconds"] + 1), standard)
-    assert values(measures.of_transfer_costs(busy)) == values(measures.of_transfer_costs(quiet))
-    assert (busy["seconds"] > quiet["seconds"]).all()
+    later = rows.assign(seconds=3 * rows["seconds"] + 1)
+    quiet, busy = (measures.of_transfer_costs(frame, standard) for frame in (rows, later))
+    assert values(busy) == values(quiet)
+    before, after = (measures.cost_of_transfers(frame, standard) for frame in (rows, later))
+    assert (after["seconds"] > before["seconds"]).all()
 
 
 def test_shares_of_networks_and_lengths_and_the_largest():
@@ -873,14 +926,11 @@ def test_the_paper_s_means_are_one_value_each(panel):
 
 def test_the_paper_s_cosines_are_those_of_its_widest_network():
     found = values(of_panel("3a"))
-    permuted, identity = (
-        curve("3a", f"width 128 {order}")["mean"][-1] for order in ("permuted", "identity")
-    )
-    assert found == {
-        "permuted": [permuted],
-        "identity": [identity],
-        "excess": [permuted - identity],
-    }
+    permuted, identity = (curve("3a", f"width 128 {x}") for x in ("permuted", "identity"))
+    end = [place for place, x in enumerate(permuted["x"]) if x > 0.8 * permuted["x"][-1]]
+    means = [fmean(one["mean"][place] for place in end) for one in (permuted, identity)]
+    assert found["permuted"] == near(means[0]) and found["identity"] == near(means[1])
+    assert found["excess"] == near(means[0] - means[1])
 
 
 def test_the_paper_s_linear_trajectory_gains():
@@ -902,7 +952,9 @@ def test_the_paper_s_transfers(panel):
         ours = curve(panel, method)["mean"]
         assert found[f"{method}-fall"] == near((max(ours) - ours[-1]) / 100)
         assert found[f"{method}-first-minus-naive"] == near((ours[0] - naive[0]) / 100)
-        assert found[f"{method}-peak-over-naive"] == near(max(ours) / max(naive))
+        best = max(curve(panel, "oracle")["mean"])
+        share = (max(ours) - max(naive)) / (best - max(naive))
+        assert found[f"{method}-share-of-oracle"] == (near(share) if best > max(naive) else [])
 
 
 @pytest.mark.parametrize("panel", ["6a", "6b", "6c", "6d"])

@@ -23,6 +23,7 @@ def record(measures=None, tables=None, **changes):
         provenance=Provenance(**(ORIGIN | changes)),
         measures=measures,
         counts=dict.fromkeys(measures, "pairs"),
+        errors=dict.fromkeys(measures, 0.0),
         tables=tables or {},
     )
 

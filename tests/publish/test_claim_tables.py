@@ -11,20 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.publish.records import record
-from trajtransfer.paper.claims import Finding, Outcome, Verdict, judge, judged
+from trajtransfer.paper.claims import Evidence, Finding, Outcome, Verdict, judge, judged
 from trajtransfer.paper.measures.reported import of_panel
-from trajtransfer.paper.storage.plans import Check, Claim
+from trajtransfer.paper.storage.plans import Check, Claim, Claims, Gate
 from trajtransfer.publish.claim_tables import (
     checks_table,
     claims_page,
     criterion,
+    reason,
     repeated_checks_table,
     reported_text,
     runs_page,
     summary,
+    undecided_table,
     values_text,
     words_of,
-    yes_or_no,
 )
 
 BROKEN = (math.nan, math.inf, -math.inf)
@@ -34,12 +35,31 @@ some_values = st.lists(
 NOTHING = "Nothing to show for these parameters."
 
 
+WORDS = {
+    Outcome.HOLDS: "holds",
+    Outcome.FAILS: "**fails**",
+    Outcome.UNDECIDED: "undecided",
+    Outcome.OPEN: "not run",
+}
+
+
 def check(**changes) -> Check:
-    return Check(**({"record": "r", "measure": "gain", "says": "what is gained"} | changes))
+    given = {"record": "r", "measure": "gain", "says": "what is gained", "primary": True}
+    return Check(**(given | changes))
+
+
+def finding(values, missed=(), counts="pairs", **bounds) -> Finding:
+    asked = check(**bounds)
+    return Finding(asked, Evidence(asked, tuple(values), counts), tuple(missed))
 
 
 def claim(*checks: Check, name: str = "C1") -> Claim:
     return Claim(id=name, claim="It gains.", where="Figure 1", checks=list(checks))
+
+
+RECORDS = {"r": record({"gain": [1.0]})}
+GATE = Gate(record="r", measure="trained", says="accuracy of the source", at_least=0.8)
+MISSED = Evidence(GATE, (0.25, 0.25), "pairs")
 
 
 @st.composite
@@ -48,12 +68,16 @@ def verdicts(draw) -> list[Verdict]:
     found = []
     for number in range(draw(st.integers(1, 4))):
         checks = []
-        for measure in ("gain", "fall", "rise")[: draw(st.integers(1, 3))]:
+        for place, measure in enumerate(("gain", "fall", "rise")[: draw(st.integers(1, 3))]):
             bound = draw(st.sampled_from(["at_least", "at_most"]))
-            checks.append(check(measure=measure, **{bound: draw(st.floats(-1e6, 1e6))}))
+            bounds = {bound: draw(st.floats(-1e6, 1e6))}
+            checks.append(check(measure=measure, primary=not place, **bounds))
         run = [one for one in checks if draw(st.booleans())]
-        findings = tuple(Finding(one, tuple(draw(some_values)), "pairs") for one in run)
-        found.append(Verdict(claim(*checks, name=f"C{number + 1}"), findings))
+        missed = (MISSED,) if draw(st.booleans()) else ()
+        findings = [
+            Finding(one, Evidence(one, tuple(draw(some_values)), "pairs"), missed) for one in run
+        ]
+        found.append(Verdict(claim(*checks, name=f"C{number + 1}"), tuple(findings)))
     return found
 
 
@@ -67,35 +91,35 @@ def inner(cell: str) -> str:
     return cell.strip("| ")
 
 
-RECORDS = {"r": record({"gain": [1.0]})}
-
-
 @given(found=verdicts())
 def test_what_is_shown_changes_no_verdict_and_is_shown_alike_again(found):
-    before = [(one.outcome, one.partial, repr(one)) for one in found]
+    before = [(one.outcome, repr(one)) for one in found]
     pages = [claims_page(found, RECORDS), summary(found), repeated_checks_table(found, found)]
     again = [claims_page(found, RECORDS), summary(found), repeated_checks_table(found, found)]
     assert pages == again
-    assert [(one.outcome, one.partial, repr(one)) for one in found] == before
+    assert [(one.outcome, repr(one)) for one in found] == before
 
 
 @given(found=verdicts())
-def test_the_words_of_a_verdict_are_those_of_its_outcome(found):
-    words = {Outcome.HOLDS: "holds", Outcome.FAILS: "**fails**", Outcome.OPEN: "not decided here"}
+def test_the_words_of_a_verdict_are_those_of_its_outcome_with_the_reason(found):
     for verdict in found:
-        said = words_of(verdict)
-        assert said.startswith(words[verdict.outcome])
-        run = len(verdict.findings)
-        counted = f"({run} of {len(verdict.claim.checks)} checks run)"
-        assert (counted in said) == verdict.partial
-        assert said == words[verdict.outcome] or verdict.partial
+        word, _, why = words_of(verdict).partition(": ")
+        assert word == WORDS[verdict.outcome]
+        assert bool(why) == (verdict.outcome is Outcome.UNDECIDED)
+        if why:
+            assert why == reason(verdict.primary)
 
 
 @given(found=verdicts())
 def test_the_summary_names_every_claim_once_with_its_outcome(found):
     text = summary(found)
     assert text.startswith(f"Of the paper's {len(found)} claims, ")
-    counted = {Outcome.HOLDS: "hold", Outcome.FAILS: "fail", Outcome.OPEN: "are not decided"}
+    counted = {
+        Outcome.HOLDS: "hold",
+        Outcome.FAILS: "fail",
+        Outcome.UNDECIDED: "are undecided",
+        Outcome.OPEN: "were not run",
+    }
     for outcome, words in counted.items():
         names = [one.claim.id for one in found if one.outcome is outcome]
         listed = re.search(rf"\*\*(\d+) {words}\*\* \(([^)]*)\)", text)
@@ -113,41 +137,70 @@ def test_every_check_that_was_run_has_a_line_and_no_other(found):
         return
     rows = rows_of(table)
     assert len(rows) == len(findings)
-    for row, finding in zip(rows, findings, strict=True):
-        assert inner(row[-1]) == yes_or_no(finding) == ("yes" if finding.met else "**no**")
-        assert row[-2] == criterion(finding.check)
-        assert row[3] == values_text(finding)
+    for row, one in zip(rows, findings, strict=True):
+        assert inner(row[-1]) == WORDS[one.outcome]
+        assert row[-2] == criterion(one.check)
+        assert row[3] == values_text(one.evidence)
+        assert ("beside" in row[0]) == (not one.check.primary)
+
+
+@given(found=verdicts())
+def test_every_check_that_is_undecided_has_its_reason(found):
+    open_ones = [
+        one for verdict in found for one in verdict.findings if one.outcome is Outcome.UNDECIDED
+    ]
+    table = undecided_table(found)
+    assert bool(table) == bool(open_ones)
+    if table:
+        assert [inner(row[-1]) for row in rows_of(table)] == [reason(one) for one in open_ones]
+
+
+def test_reasons_by_hand():
+    gated = reason(finding([1.0, 1.0], [MISSED], at_least=0))
+    assert gated == (
+        "the run cannot show it: accuracy of the source is 0.250 [0.250, 0.250], n = 2 pairs, "
+        "and has to be ≥ 0.8"
+    )
+    assert reason(finding([1.0], counts="fits", at_least=0)) == "one value has no interval (fits)"
+    wide = finding([0.0, 0.1, 0.2], at_least=0.05)
+    words = f"with this spread, {wide.evidence.needed} pairs would decide"
+    assert reason(wide) == f"the bound is within the interval; {words}"
+    hopeless = finding([-1.0, 1.0], at_least=0)
+    assert reason(hopeless).endswith("no number of values would move it out")
 
 
 @given(values=some_values, counts=st.sampled_from(["pairs", "networks", "points of one pair"]))
 def test_values_are_shown_with_their_number_and_what_it_counts(values, counts):
-    text = values_text(Finding(check(at_least=0), tuple(values), counts))
-    shown, _, counted = text.partition(", ")
-    assert counted == f"n = {len(values)} {counts}"
+    evidence = finding(values, counts=counts, at_least=0).evidence
+    shown, _, counted = values_text(evidence).rpartition(", n")
+    assert counted == f" = {len(values)} {counts}"
     if not all(map(math.isfinite, values)):
         assert shown == "not finite"
         return
-    mean, _, spread = shown.partition(" ± ")
+    mean, _, interval = shown.partition(" [")
     assert float(mean) == pytest.approx(fmean(values), abs=5.01e-4)
-    assert bool(spread) == (len(values) > 1)
+    assert bool(interval) == (len(values) > 1)
+    if interval:
+        ends = tuple(map(float, interval.rstrip("]").split(", ")))
+        assert ends == pytest.approx(evidence.interval, abs=5.01e-4)
 
 
 def test_rounding_decides_nothing():
     """What reads like the bound may miss it."""
-    missed = Finding(check(at_least=0.2), (0.19999,), "pairs")
-    assert values_text(missed).startswith("0.200") and criterion(missed.check) == "≥ 0.2"
-    assert yes_or_no(missed) == "**no**"
-    met = Finding(check(at_most=0.2), (0.2,), "pairs")
-    assert yes_or_no(met) == "yes" and criterion(met.check) == "≤ 0.2"
+    missed = finding([0.19999, 0.19999], at_least=0.2)
+    assert values_text(missed.evidence).startswith("0.200")
+    assert criterion(missed.check) == "≥ 0.2" and missed.outcome is Outcome.FAILS
+    met = finding([0.2, 0.2], at_most=0.2)
+    assert criterion(met.check) == "≤ 0.2" and met.outcome is Outcome.HOLDS
 
 
 @pytest.mark.parametrize("bounds", [{"at_least": -1e9}, {"at_most": 1e9}])
 @pytest.mark.parametrize("broken", BROKEN)
 @pytest.mark.parametrize("others", [(), (0.5,), (math.inf,)])
-def test_a_value_that_is_missing_or_infinite_is_said_and_met_by_nothing(bounds, broken, others):
-    finding = Finding(check(**bounds), (*others, broken), "pairs")
-    assert values_text(finding) == f"not finite, n = {len(others) + 1} pairs"
-    assert yes_or_no(finding) == "**no**"
+def test_a_value_that_is_missing_or_infinite_is_said_and_decides_nothing(bounds, broken, others):
+    found = finding((*others, broken), **bounds)
+    assert values_text(found.evidence) == f"not finite, n = {len(others) + 1} pairs"
+    assert found.outcome is Outcome.UNDECIDED
 
 
 @pytest.mark.parametrize(
@@ -173,18 +226,20 @@ def test_the_paper_s_table_of_ensembles_is_no_figure():
 
 def test_the_pages_by_hand():
     listed = [claim(check(at_least=0.25)), claim(check(record="nowhere", at_least=1), name="C2")]
-    records = {"r": record({"gain": [0.1, 0.3]})}
-    page = claims_page(judged(listed, records), records)
+    records = {"r": record({"gain": [0.1, 0.1]})}
+    page = claims_page(judged(Claims(claims=listed), records), records)
     assert "| C1 | It gains. | Figure 1 | **fails** | [r](published/r.ipynb) |" in page
-    assert "| C2 | It gains. | Figure 1 | not decided here | – |" in page
-    line = "| C1 | what is gained | – | 0.200 ± 0.141, n = 2 pairs | mnist-5k | ≥ 0.25 | **no** |"
-    assert line in page
+    assert "| C2 | It gains. | Figure 1 | not run | – |" in page
+    values = "0.100 [0.100, 0.100], n = 2 pairs"
+    assert f"| C1 | what is gained | – | {values} | mnist-5k | ≥ 0.25 | **fails** |" in page
+    assert "They decide everything." in page
 
 
 def test_the_chapters_of_a_claim_are_those_of_its_records_once_each():
-    checks = [check(at_least=0), check(at_most=1), check(record="other", at_least=0)]
+    checks = [check(at_least=0), check(at_most=1, primary=False)]
+    checks.append(check(record="other", at_least=0, primary=False))
     records = {name: record({"gain": [0.5]}) for name in ("r", "other", "unasked")}
-    page = claims_page(judged([claim(*checks)], records), records)
+    page = claims_page(judged(Claims(claims=[claim(*checks)]), records), records)
     assert "| [r](published/r.ipynb), [other](published/other.ipynb) |" in page
     assert "unasked" not in page
 
@@ -200,19 +255,19 @@ def test_a_run_is_shown_with_all_that_it_came_from():
 
 
 def test_checks_that_two_runs_were_made_for_stand_side_by_side():
-    asked = claim(check(at_least=0.2), check(record="other", at_most=1))
-    first = {"r": record({"gain": [0.1, 0.3]}), "other": record({"gain": [1.0]})}
+    asked = claim(check(at_least=0.2), check(record="other", at_most=1, primary=False))
+    first = {"r": record({"gain": [0.3, 0.3]}), "other": record({"gain": [1.0]})}
     second = {"r": record({"gain": [0.1]})}
-    table = repeated_checks_table([judge(asked, first)], [judge(asked, second)])
-    expected = "| C1 | what is gained | 0.200 ± 0.141, n = 2 pairs | 0.100, n = 1 pairs | ≥ 0.2 "
+    table = repeated_checks_table([judge(asked, [], first)], [judge(asked, [], second)])
+    values = "0.300 [0.300, 0.300], n = 2 pairs | 0.100, n = 1 pairs"
     (line,) = table.splitlines()[2:]
-    assert line == expected + "| yes / **no** |"
+    assert line == f"| C1 | what is gained | {values} | ≥ 0.2 | holds / undecided |"
 
 
 def test_runs_that_share_no_check_have_no_table():
     asked = claim(check(at_least=0.2))
-    ours = judge(asked, {"r": record({"gain": [0.5]})})
-    assert repeated_checks_table([ours], [judge(asked, {})]) == ""
+    ours = judge(asked, [], {"r": record({"gain": [0.5]})})
+    assert repeated_checks_table([ours], [judge(asked, [], {})]) == ""
     assert repeated_checks_table([], []) == ""
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from numbers import Integral, Real
 
 import torch
 from torch import nn
 
-from trajtransfer.paper._torchvision import torchvision
-
 Shape = tuple[int, int, int]
 WIDEST = 100_000  # hidden units of an mlp: a matrix of gains then has 40 GB
-LARGEST = 512  # channels of the largest layer of both convolutional networks at width 1
+CHANNELS = (64, 128, 256, 512)  # of the stages of Conv8 and the ResNets at width 1
 WIDEST_SCALE = 64  # times the channels of a convolutional network: gigabytes of weights
 
 
@@ -22,9 +21,12 @@ def build(architecture: str, shape: Shape, classes: int, width: float, seed: int
 
     ``"mlp"``: one hidden layer of `width` units. ``"conv8"``: eight 3x3 convolutions and three
     linear layers, channels times `width` (those of the largest layer are whole), for images of
-    side 32. ``"resnet18"``: torchvision's, channels times `width`; up to side 64 with a 3x3 stem
-    and no max-pooling. Weights of all networks are uniform within ``1 / sqrt(fan_in)``, PyTorch's
-    default (torchvision draws larger ones for its convolutions, and they transfer worse).
+    side 32. ``"cnn5"``: three 3x3 convolutions of 64, 128 and 256 channels, times `width`, each
+    with max-pooling, and two linear layers, no normalisation. ``"resnet18"``: torchvision's,
+    channels times `width`; up to side 64 with a 3x3 stem and no max-pooling; ``"resnet10"``: the
+    same with one block per stage.
+    Weights of all networks are uniform within ``1 / sqrt(fan_in)``, PyTorch's default (torchvision
+    draws larger ones for its convolutions, and they transfer worse).
     Raises ``ValueError`` for an unknown name, a shape that is no image, less than two classes, and
     a width that is not positive and finite, leaves a layer without units, or leaves a fraction of
     a unit.
@@ -79,22 +81,21 @@ def _require_width(width: float) -> None:
         raise ValueError(f"{wrong}; choose a positive width that fits into memory")
 
 
-def _require_memory(name: str, width: float) -> None:
+def _require_sizes(name: str, width: float, channels: Sequence[int]) -> None:
+    """Raise unless layers of so many channels, times `width`, are layers that fit into memory.
+
+    Two widths that round to the same numbers of channels would be two names of one network, so the
+    largest layer has to be whole.
+    """
+    smallest, largest = min(channels), max(channels)
     if width > WIDEST_SCALE:
         wrong = f"{name} at width={width:g} does not fit into memory"
         raise ValueError(f"{wrong}; choose at most {WIDEST_SCALE}")
-
-
-def _require_a_channel(name: str, width: float) -> None:
-    if int(64 * width) < 1:  # the smallest layers of both convolutional networks have 64
+    if int(smallest * width) < 1:
         wrong = f"{name} at width={width:g} has no channels left"
-        raise ValueError(f"{wrong}; choose at least {1 / 64:g}")
-
-
-def _require_whole_channels(name: str, width: float) -> None:
-    """Two widths that round to the same numbers of channels would be two names of one network."""
-    if LARGEST * width != int(LARGEST * width):
-        whole = max(1, round(LARGEST * width)) / LARGEST
+        raise ValueError(f"{wrong}; choose at least {1 / smallest:g}")
+    if largest * width != int(largest * width):
+        whole = max(1, round(largest * width)) / largest
         wrong = f"{name} at width={width:g} has a fraction of a channel in its largest layer"
         raise ValueError(f"{wrong}; choose {whole!r}")
 
@@ -124,14 +125,12 @@ def _conv8(shape: Shape, classes: int, width: float) -> nn.Module:
     if shape[1:] != (32, 32):
         wrong = f"conv8 needs images of side 32, got {shape[1:]}"
         raise ValueError(f"{wrong}; load the task with size=32")
-    _require_memory("conv8", width)
-    _require_a_channel("conv8", width)
-    _require_whole_channels("conv8", width)
+    _require_sizes("conv8", width, CHANNELS)
     hidden = int(256 * width)
     features = nn.Sequential(*_conv8_features(shape[0], width))  # drawn before the classifier
     classifier = nn.Sequential(
         nn.Flatten(),
-        nn.Linear(int(LARGEST * width), hidden),
+        nn.Linear(int(CHANNELS[-1] * width), hidden),
         nn.ReLU(),
         nn.Linear(hidden, hidden),
         nn.ReLU(),
@@ -142,7 +141,7 @@ def _conv8(shape: Shape, classes: int, width: float) -> nn.Module:
 
 def _conv8_features(channels: int, width: float) -> Iterator[nn.Module]:
     """Two convolutions for each size of an image; the last pooling leaves one pixel."""
-    for full, pool in ((64, 2), (128, 2), (256, 2), (LARGEST, 4)):
+    for full, pool in zip(CHANNELS, (2, 2, 2, 4), strict=True):
         out = int(full * width)
         yield nn.Conv2d(channels, out, 3, padding=1)
         yield nn.ReLU()
@@ -152,16 +151,32 @@ def _conv8_features(channels: int, width: float) -> Iterator[nn.Module]:
         channels = out
 
 
-def _resnet18(shape: Shape, classes: int, width: float) -> nn.Module:
-    _require_a_channel("resnet18", width)
-    _require_whole_channels("resnet18", width)
-    _require_memory("resnet18", width)
-    if width == 1:
-        model = torchvision.models.resnet18(num_classes=classes)
-    else:
-        from trajtransfer.paper.resnet18 import ResNet18  # loads torchvision, see `_torchvision`
+def _cnn5(shape: Shape, classes: int, width: float) -> nn.Module:
+    channels, *sides = shape
+    if min(sides) < 8:
+        wrong = f"cnn5 halves its images three times, and these are of side {min(sides)}"
+        raise ValueError(f"{wrong}; load the task with size=8 or more")
+    _require_sizes("cnn5", width, CHANNELS[:3])
+    features: list[nn.Module] = []
+    for full in CHANNELS[:3]:
+        out = int(full * width)
+        features += [nn.Conv2d(channels, out, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        channels = out
+    inputs = channels * (sides[0] // 8) * (sides[1] // 8)
+    classifier = nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(inputs, channels),
+        nn.ReLU(),
+        nn.Linear(channels, classes),
+    )
+    return nn.Sequential(OrderedDict(features=nn.Sequential(*features), classifier=classifier))
 
-        model = ResNet18(classes, width)
+
+def _resnet(name: str, blocks: Sequence[int], shape: Shape, classes: int, width: float) -> nn.Module:
+    _require_sizes(name, width, CHANNELS)
+    from trajtransfer.paper.resnet import ResNet  # loads torchvision, see `_torchvision`
+
+    model = ResNet(blocks, classes, width)
     if shape[1] <= 64:
         model.conv1 = nn.Conv2d(shape[0], model.conv1.out_channels, 3, padding=1, bias=False)
         model.maxpool = nn.Identity()
@@ -171,4 +186,10 @@ def _resnet18(shape: Shape, classes: int, width: float) -> nn.Module:
     return model
 
 
-ARCHITECTURES = {"mlp": _mlp, "conv8": _conv8, "resnet18": _resnet18}
+ARCHITECTURES = {
+    "mlp": _mlp,
+    "cnn5": _cnn5,
+    "conv8": _conv8,
+    "resnet10": partial(_resnet, "resnet10", (1, 1, 1, 1)),
+    "resnet18": partial(_resnet, "resnet18", (2, 2, 2, 2)),
+}

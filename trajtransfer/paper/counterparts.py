@@ -162,3 +162,55 @@ HIGH_RESNET18_TINY = replace(
     pretrained=LOW_RESNET18_TINY,
     panel="5e",
 )
+FASHION14 = replace(FASHION, name="fashion14-mlp", width=4096, pool=2)
+# Networks that train on a CPU in a minute, on pooled images, and show what the paper's show: see
+# book/recipes.md for what was tried.
+SHORT = Recipe(
+    epochs=8,
+    lr=0.1,
+    weight_decay=1e-3,
+    batch_size=64,
+    schedule="cosine",
+    warmup_epochs=1,
+)
+CNN5 = Setting(
+    name="fashion16-cnn5",
+    dataset="fashion-mnist",
+    architecture="cnn5",
+    width=0.5,
+    recipe=SHORT,
+    steps=10,
+    batch_size=256,
+    size=16,
+    pool=2,
+    fraction=0.25,
+    panel="5b",
+)
+DIGITS_CNN5 = replace(CNN5, name="digits16-cnn5", dataset="mnist-5k", fraction=1.0)
+FASHION_DIGITS_CNN5 = replace(
+    DIGITS_CNN5, name="fashion-digits16-cnn5", pretrained=CNN5, panel="5f"
+)
+RESNET10 = Setting(
+    name="fashion14-resnet10",
+    dataset="fashion-mnist",
+    architecture="resnet10",
+    width=0.25,
+    recipe=replace(SHORT, weight_decay=1e-4, warmup_epochs=0),
+    steps=10,
+    batch_size=256,
+    statistics=640,
+    pool=2,
+    fraction=0.25,
+    panel="5c",
+)
+FAR_RESNET10 = replace(
+    RESNET10, name="fashion14-far-resnet10", recipe=replace(SHORT, epochs=16, lr=0.4)
+)
+DIGITS_RESNET10 = replace(RESNET10, name="digits14-resnet10", dataset="mnist-5k", fraction=1.0)
+FASHION_DIGITS_RESNET10 = replace(
+    DIGITS_RESNET10,
+    name="fashion-digits14-resnet10",
+    recipe=replace(RESNET10.recipe, epochs=10, lr=0.05),
+    pretrained=RESNET10,
+    panel="5e",
+)

@@ -43,15 +43,17 @@ class Network(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def task(dataset: str, classes: tuple[int, ...] | None, size: int | None, device: str) -> Task:
+def task(
+    dataset: str, classes: tuple[int, ...] | None, size: int | None, device: str, pool: int = 1
+) -> Task:
     """A task from ``TRAJTRANSFER_DATA`` (default: the folder ``data`` of the project)."""
     root = Path(os.environ.get("TRAJTRANSFER_DATA", home() / "data"))
-    return load_task(dataset, root, classes=classes, size=size, device=device)
+    return load_task(dataset, root, classes=classes, size=size, pool=pool, device=device)
 
 
 def task_of(setting: Setting, device: str = "cpu") -> Task:
     """The task that a setting is trained on, with its fraction of the training split."""
-    whole = task(setting.dataset, setting.classes, setting.size, str(device))
+    whole = task(setting.dataset, setting.classes, setting.size, str(device), setting.pool)
     if setting.fraction == 1:
         return whole
     first = torch.arange(round(setting.fraction * len(whole.train)))

@@ -121,6 +121,7 @@ class Record:
             "provenance": self.provenance(),
             "measures": {name: list(found.values) for name, found in self.measures.items()},
             "counts": {name: found.counts for name, found in self.measures.items()},
+            "errors": {name: found.error for name, found in self.measures.items()},
             "tables": {name: _rows(frame) for name, frame in self.tables.items()},
         }
         write_text(folder / f"{self.name}.json", json.dumps(content, indent=1) + "\n")

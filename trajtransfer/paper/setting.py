@@ -15,7 +15,8 @@ PHOTOGRAPHS = ("imagenet", "cars", "cub")  # data sets that are decoded before t
 class Setting:
     """One experiment.
 
-    `size` is the side of an image, `classes` a subset of them, `pretrained` the setting whose
+    `size` is the side of an image, `pool` the side of the squares of pixels that were made one
+    before (1: none), `classes` a subset of them, `pretrained` the setting whose
     trained network (with a new head) is the initialisation. `steps` is T, `batch_size` B and
     `statistics` B' (0: the network has no running statistics), all in samples; `schedule` gives the
     times of the linear trajectory. `fraction` is the part of the training split that is used.
@@ -35,6 +36,7 @@ class Setting:
     schedule: str = "uniform"
     classes: tuple[int, ...] | None = None
     size: int | None = None
+    pool: int = 1
     pretrained: Setting | None = None
     fraction: float = 1.0
     next_lr: float = 0.0
@@ -62,6 +64,7 @@ class Setting:
             "dataset": self.dataset,
             "classes": self.classes,
             "size": self.size,
+            "pool": self.pool,
             "architecture": self.architecture,
             "width": float(self.width),
             "recipe": self.recipe.identity(),
@@ -95,6 +98,8 @@ class Setting:
         words = self.dataset
         if self.classes:
             words += f" (classes {'/'.join(map(str, self.classes))})"
+        if self.pool > 1:
+            words += f", pooled {self.pool} × {self.pool}"
         if self.fraction < 1:
             words += f", {self.fraction:.0%} of it"
         return words

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 
-from trajtransfer.paper.claims import Finding, Outcome, Records, Verdict, reported_values
+from trajtransfer.paper.claims import (
+    Evidence,
+    Finding,
+    Outcome,
+    Records,
+    Verdict,
+    reported_values,
+)
 from trajtransfer.paper.presentation import MISSING, markdown_table
-from trajtransfer.paper.storage.plans import Check
+from trajtransfer.paper.storage.plans import Check, Gate
 
-WORDS = {Outcome.HOLDS: "holds", Outcome.FAILS: "**fails**", Outcome.OPEN: "not decided here"}
-COUNTED = {Outcome.HOLDS: "hold", Outcome.FAILS: "fail", Outcome.OPEN: "are not decided"}
+WORDS = {
+    Outcome.HOLDS: "holds",
+    Outcome.FAILS: "**fails**",
+    Outcome.UNDECIDED: "undecided",
+    Outcome.OPEN: "not run",
+}
+COUNTED = {
+    Outcome.HOLDS: "hold",
+    Outcome.FAILS: "fail",
+    Outcome.UNDECIDED: "are undecided",
+    Outcome.OPEN: "were not run",
+}
 
 
 def claims_page(verdicts: Sequence[Verdict], records: Records) -> str:
-    """Two Markdown tables: a verdict per claim, and the checks behind them."""
+    """Three Markdown tables: a verdict per claim, the checks behind them, and the gates."""
     rows = [
         {
             "": verdict.claim.id,
@@ -26,8 +42,14 @@ def claims_page(verdicts: Sequence[Verdict], records: Records) -> str:
         }
         for verdict in verdicts
     ]
-    table = checks_table(verdicts, records)
-    return f"{markdown_table(rows)}\n\n## The checks behind the verdicts\n\n{table}\n"
+    parts = [
+        markdown_table(rows),
+        "## The checks behind the verdicts",
+        checks_table(verdicts, records),
+        "## What the checks do not decide",
+        undecided_table(verdicts) or "They decide everything.",
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
@@ -41,21 +63,55 @@ def summary(verdicts: Sequence[Verdict]) -> str:
 
 
 def checks_table(verdicts: Sequence[Verdict], records: Records) -> str:
-    """The checks that were run: the paper's value, ours, the criterion, and whether it is met."""
+    """The checks that were run: the paper's value, ours with its interval, and what it decides."""
     rows = [
         {
-            "": verdict.claim.id,
+            "": verdict.claim.id + ("" if finding.check.primary else " *(beside)*"),
             "measure": finding.check.says,
             "paper": reported_text(finding.check),
-            "ours (mean ± std, n)": values_text(finding),
+            "ours (mean, 95 % interval, n)": values_text(finding.evidence),
             "data": ", ".join(records[finding.check.record].provenance.data),
             "criterion": criterion(finding.check),
-            "met": yes_or_no(finding),
+            "outcome": WORDS[finding.outcome],
         }
         for verdict in verdicts
         for finding in verdict.findings
     ]
     return markdown_table(rows)
+
+
+def undecided_table(verdicts: Sequence[Verdict]) -> str:
+    """Why checks are undecided, and what would decide them; empty where there are none."""
+    rows = [
+        {
+            "": verdict.claim.id,
+            "measure": finding.check.says,
+            "why": reason(finding),
+        }
+        for verdict in verdicts
+        for finding in verdict.findings
+        if finding.outcome is Outcome.UNDECIDED
+    ]
+    return markdown_table(rows) if rows else ""
+
+
+def reason(finding: Finding) -> str:
+    """Why a check is undecided: the gates that its run missed, or an interval around the bound."""
+    if finding.missed:
+        gates = (
+            f"{one.gate.says} is {values_text(one)}, and has to be {criterion(one.gate)}"
+            for one in finding.missed
+        )
+        return "the run cannot show it: " + "; ".join(gates)
+    needed = finding.evidence.needed
+    counts = finding.evidence.counts
+    if not all(map(math.isfinite, finding.evidence.values)):
+        return "not all values are finite"
+    if len(finding.evidence.values) < 2:
+        return f"one value has no interval ({counts})"
+    if needed is None:
+        return "the bound is within the interval, and no number of values would move it out"
+    return f"the bound is within the interval; with this spread, {needed} {counts} would decide"
 
 
 def repeated_checks_table(first: Sequence[Verdict], second: Sequence[Verdict]) -> str:
@@ -73,10 +129,10 @@ def _repeated(claim: str, finding: Finding, again: Finding) -> dict[str, str]:
     return {
         "": claim,
         "measure": finding.check.says,
-        "first": values_text(finding),
-        "second": values_text(again),
+        "first": values_text(finding.evidence),
+        "second": values_text(again.evidence),
         "criterion": criterion(finding.check),
-        "met": f"{yes_or_no(finding)} / {yes_or_no(again)}",
+        "outcome": f"{WORDS[finding.outcome]} / {WORDS[again.outcome]}",
     }
 
 
@@ -102,33 +158,27 @@ def runs_page(records: Records) -> str:
 
 
 def words_of(verdict: Verdict) -> str:
-    """A verdict in words; says how many checks were run when some were not."""
+    """A verdict in words, with the reason where it is undecided."""
     words = WORDS[verdict.outcome]
-    if not verdict.partial:
-        return words
-    return f"{words} ({len(verdict.findings)} of {len(verdict.claim.checks)} checks run)"
+    if verdict.primary and verdict.outcome is Outcome.UNDECIDED:
+        return f"{words}: {reason(verdict.primary)}"
+    return words
 
 
-def yes_or_no(finding: Finding) -> str:
-    """Whether a check is met, a stressed word where it is not."""
-    return "yes" if finding.met else "**no**"
+def criterion(gate: Gate) -> str:
+    """A bound with its sign."""
+    return f"{'≤' if gate.at_least is None else '≥'} {gate.bound:g}"
 
 
-def criterion(check: Check) -> str:
-    """The bound of a check with its sign."""
-    if check.at_least is not None:
-        return f"≥ {check.at_least:g}"
-    return f"≤ {check.at_most:g}"
-
-
-def values_text(finding: Finding) -> str:
-    """``mean ± std, n = … pairs`` with three decimals; says so where a value is not finite."""
-    values = finding.values
-    count = f"n = {len(values)} {finding.counts}"
+def values_text(evidence: Evidence) -> str:
+    """``mean [low, high], n = … pairs`` with three decimals; says so where one is not finite."""
+    values = evidence.values
+    count = f"n = {len(values)} {evidence.counts}"
     if not all(map(math.isfinite, values)):
         return f"not finite, {count}"
-    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.3f}{spread}, {count}"
+    low, high = evidence.interval
+    interval = f" [{low:.3f}, {high:.3f}]" if len(values) > 1 else ""
+    return f"{evidence.mean:.3f}{interval}, {count}"
 
 
 def reported_text(check: Check) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trajtransfer.paper.claims import Records, Verdict, judged
 from trajtransfer.paper.presentation import MISSING, markdown_table
-from trajtransfer.paper.storage.plans import Claim
+from trajtransfer.paper.storage.plans import Claims
 from trajtransfer.publish.claim_tables import repeated_checks_table
 from trajtransfer.publish.differences import Difference, differences, likeness
 from trajtransfer.publish.tolerances import SAME
@@ -32,7 +32,7 @@ class Comparison:
     compared: tuple[str, ...]
 
 
-def compare(claims: Sequence[Claim], first: Records, second: Records) -> Comparison:
+def compare(claims: Claims, first: Records, second: Records) -> Comparison:
     """The runs of two folders side by side, as far as they ask the same question.
 
     Raises ``ValueError`` for a measure or column without a kind.
@@ -61,7 +61,7 @@ def _turned(before: Sequence[Verdict], after: Sequence[Verdict]) -> tuple[str, .
     return tuple(
         one.claim.id
         for one, other in zip(before, after, strict=True)
-        if (one.outcome, one.partial) != (other.outcome, other.partial)
+        if one.outcome is not other.outcome
     )
 
 

@@ -56,7 +56,7 @@ OF_A_SETTING = (
 # Networks that get one thread of a CPU: on two, the library that PyTorch uses for convolutions was
 # seen to stand still in the gradient of a narrow ResNet (see `objective.memory_format`). One costs
 # a small network nothing.
-ONE_THREAD = ("resnet18",)
+ONE_THREAD = ("resnet10", "resnet18")
 
 
 def check_meaning(path: Path, given: Values) -> dict[str, str]:

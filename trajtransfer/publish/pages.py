@@ -15,9 +15,9 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-from trajtransfer.paper.claims import Records, Verdict, judge
+from trajtransfer.paper.claims import Records, Verdict, judged
 from trajtransfer.paper.storage.outcomes import RecordFile
-from trajtransfer.paper.storage.plans import Claim, Run
+from trajtransfer.paper.storage.plans import Claims, Run
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.storage.reading import read_notebook
 from trajtransfer.publish.claim_tables import checks_table, words_of
@@ -28,7 +28,7 @@ FOOT = "## Data and provenance"
 
 
 def chapter(
-    root: Path, executed: Path, run: Run, claims: Sequence[Claim], records: Records
+    root: Path, executed: Path, run: Run, claims: Claims, records: Records
 ) -> NotebookNode:
     """The page of a run: `run` is its entry in the profile, `executed` its copy with outputs.
 
@@ -43,7 +43,7 @@ def chapter(
     _take_outputs(page, read_notebook(executed, again), run.name, again)
     foot = next(n for n, cell in enumerate(page.cells) if cell.source.startswith(FOOT))
     page.cells[foot].source += "\n\n" + _again(run, record)
-    if mine := [judge(claim, records) for claim in claims if _concerns(claim, run)]:
+    if mine := _verdicts(claims, run, records):
         page.cells.insert(foot, new_markdown_cell(_found(mine, run, records)))
         page.cells.insert(1, new_markdown_cell(_claimed(mine)))
     for number, cell in enumerate(page.cells):
@@ -98,8 +98,13 @@ def _command(record: RecordFile, run: Run) -> str:
     return f"{command}, with --output for the folder of these results"
 
 
-def _concerns(claim: Claim, run: Run) -> bool:
-    return any(check.record == run.name for check in claim.checks)
+def _verdicts(claims: Claims, run: Run, records: Records) -> list[Verdict]:
+    """The verdicts on the claims to which a run contributes."""
+    return [
+        verdict
+        for verdict in judged(claims, records)
+        if any(check.record == run.name for check in verdict.claim.checks)
+    ]
 
 
 def _claimed(verdicts: Sequence[Verdict]) -> str:
@@ -115,8 +120,8 @@ def _found(verdicts: Sequence[Verdict], run: Run, records: Records) -> str:
         for verdict in verdicts
     ]
     words = (
-        "A claim holds when all of its checks do, those of other chapters included. "
-        "The checks made here:"
+        "A claim is decided by its primary check, which may be another chapter's; the others stand "
+        "beside it. The checks made here:"
     )
     table = checks_table([_made_in(run, verdict) for verdict in verdicts], records)
     return "\n".join(["## What we found", "", *lines, "", words, "", table])

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import fmean
 
 import nbformat
 
 from trajtransfer.algorithms import METHODS
 from trajtransfer.paper.claims import judged
-from trajtransfer.paper.presentation import markdown_table
+from trajtransfer.paper.presentation import markdown_table, percent
 from trajtransfer.paper.storage import results
 from trajtransfer.paper.storage.files import write_text
 from trajtransfer.paper.storage.outcomes import RecordFile
@@ -30,7 +29,10 @@ SHOWN = ("naive", "gmt", "fgmt", "oracle")
 
 
 def shown(root: Path) -> str:
-    """Accuracies (%) at the best step of every published transfer, and how many claims hold."""
+    """Test accuracies (%) of every published transfer, and how many claims hold.
+
+    They are those of the step that was chosen on the selection split, mean ± deviation over pairs.
+    """
     listing, records = results.read(root / "book" / "published")
     rows = [
         _row(run, records[run.name])
@@ -44,8 +46,7 @@ def shown(root: Path) -> str:
 def _row(run: Run, record: RecordFile) -> dict[str, str]:
     row = {"": (run.title or run.name).partition(" (")[0]}
     for method in SHOWN:
-        mean = fmean(record.measures[f"{method}-peak"])
-        row[METHODS[method].label] = f"{100 * mean:.1f}"
+        row[METHODS[method].label] = percent(record.measures[f"{method}-test"])
     return row
 
 

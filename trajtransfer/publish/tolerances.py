@@ -12,7 +12,7 @@ HERE = "trajtransfer/publish/tolerances.py"
 SAME = "same machine"
 OTHER = "another machine"
 ROUGH = "another machine, small ResNets"
-ROUGH_NETWORKS = ("resnet18",)
+ROUGH_NETWORKS = ("resnet10", "resnet18")
 FACTORS = {SAME: 1.0, OTHER: 1.0, ROUGH: 4.0}
 LAST_DIGIT = 1e-9  # the same code on the same machine gives the same numbers
 FACTOR = 0.75  # the widest relative tolerance, a factor of four
@@ -39,7 +39,8 @@ TOLERANCES = {
     "slope": Tolerance(0.3, "log-log, of distances that are means over draws"),
     "distance": Tolerance(0.3, "distances between gradients of length 1"),
     "ratio": Tolerance(0.5, "a quotient of two such numbers: a factor of two", relative=True),
-    "barriers": Tolerance(1.0, "a quotient of barriers, which may both be close to 0"),
+    "order": Tolerance(2.0, "a rank correlation of a few values"),
+    "share": Tolerance(1.0, "a quotient of differences of accuracy"),
     "epochs": Tolerance(8, "when a curve crosses a line: half of the training of a quick run"),
     "sweeps": Tolerance(0.5, "when a descent stops: a factor of two", relative=True),
     "work": Tolerance(0.5, "counted operations follow the sweeps", relative=True),
@@ -49,23 +50,24 @@ TOLERANCES = {
 COLUMNS_OF_KINDS = {
     "label": (
         "condition, data, from, layer, method, network, order, pair, pre-trained on, products, "
-        "series, source, start, to, trajectory"
+        "series, source, start, to, trajectory, varied"
     ),
     "count": (
         "T, draw, epoch, epochs per member, gradient pairs, gradient_pairs, group, iteration, "
         "members, number, permutation, s, samples, samples of training, sweep, "
         "sweeps per match at most, t"
     ),
-    "rounding": "change, position, share, width",
+    "rounding": "change, position, share, value, width",
     "accuracy": (
         "accuracy, accuracy barrier, accuracy of members, calibration error, disagreement, gap, "
-        "peak, selection_accuracy, validation accuracy"
+        "peak, selection_accuracy, source accuracy, target accuracy, test_accuracy, "
+        "validation accuracy"
     ),
-    "loss": "barrier, loss, nll",
+    "loss": "barrier, loss, nll, rise",
     "agreement": "agreement, agreement_identity",
     "weight space": "control, distance, u, v",
     "distance": "distances/distance",
-    "ratio": "invariance/control",
+    "ratio": "invariance/control, movement",
     "cosine": "cosine, gradient_cosine, relative",
     "slope": "high, intercept, low, slope",
     "epochs": "epochs, saved",
@@ -86,12 +88,13 @@ MEASURES = {
     "accuracy": "|".join(
         [
             f"{METHOD}-(first|final|peak)(-minus-{METHOD})?",
-            f"{METHOD}-(rise|fall)",
+            f"{METHOD}-(rise|fall|test)",
+            "(source|target)-accuracy",
             f"{METHOD}-lead-over-{METHOD}",
             f"{METHOD}-(linear|cosine)-gain",
             f"{METHOD}-(recorded|linear|excess)-drop",
             f"{METHOD}-minus-full",
-            "(accuracy|gap)-minus-(fgmt|standard)-(part|all)",
+            "(accuracy|gap)-minus-(fgmt|standard)-(part|all)|all-minus-part",
             "(plain|permuted|tuned)-accuracy-barrier",
             "bfloat16-minus-float32",
             "one-sweep-loss",
@@ -102,12 +105,18 @@ MEASURES = {
             "the-movement-(transferred-by-FGMT|without-a-permutation)",
         ]
     ),
-    "loss": f"{METHOD}-to-(source|target)|(plain|permuted|tuned)-barrier|barrier-(before|after)",
+    "loss": "|".join(
+        [
+            f"{METHOD}-(rise-)?to-(source|target)|{METHOD}-rise-minus-oracle",
+            "(plain|permuted|tuned)-barrier|barrier-(before|after)",
+        ]
+    ),
     "agreement": "spread-of-objective",
-    "cosine": "gradient-cosine|identity|permuted|excess|(network|start)-minus-data",
-    "slope": "slope(-(high|identity|shuffled|he))?",
-    "ratio": f"{METHOD}-peak-over-{METHOD}|ratio|drift(-fgmt)?-over-(control|step)|control-change",
-    "barriers": "oracle-over-fgmt",
+    "cosine": f"{METHOD}-gradient-cosine|cosine|identity|permuted|excess|(network|start)-minus-data",
+    "slope": "slope(-(wide|identity|shuffled|he))?",
+    "order": f"{METHOD}-by-movement-[a-z-]+",
+    "share": f"{METHOD}-share-of-oracle",
+    "ratio": f"ratio|movement|{METHOD}-drift-over-(control|step)|control-change",
     "epochs": rf"{METHOD}-saved-\d+",
     "work": "f?gmt-(cost|share|largest-share)",
 }

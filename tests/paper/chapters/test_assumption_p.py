@@ -33,7 +33,7 @@ def chosen():
 
 
 def found(same_batches=False):
-    return assumption_p.cosines(chosen(), PAIRS, 10, 20, same_batches)
+    return assumption_p.cosines(chosen(), PAIRS, 10, 40, same_batches)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_rows_are_tidy_and_counted(rows):
     steps, layers = rows
     count = len(WIDTHS) * len(PAIRS) * len(ORDERS) * 2
     assert len(steps) == len(layers) == count
-    assert set(steps["iteration"]) == {10, 20}
+    assert set(steps["iteration"]) == {10, 30}
     assert set(layers["layer"]) == {"hidden", "head"}
     for frame in rows:
         assert frame["cosine"].between(-1, 1).all()
@@ -160,6 +160,31 @@ def test_the_permutation_agrees_best_over_all_updates():
     assert max(agreement, key=agreement.get) == "permuted"
 
 
+def test_cosines_are_of_updates_that_the_permutation_was_not_fitted_to(monkeypatch):
+    fitted = []
+    original = assumption_p._orders
+
+    def spy(source, target, *rest):
+        fitted.append((source, target))
+        return original(source, target, *rest)
+
+    monkeypatch.setattr(assumption_p, "_orders", spy)
+    found = assumption_p.update_cosines(one(), PAIRS[0], 10, 40, True)
+    source, target = (assumption_p._updates(one(), seed, 0, 10, 40) for seed in PAIRS[0])
+    ((ours, theirs),) = fitted
+    assert [(x - y).norm() for x, y in zip(ours, source[1::2], strict=True)] == [0, 0]
+    assert [(x - y).norm() for x, y in zip(theirs, target[1::2], strict=True)] == [0, 0]
+    identity = [row for row in found["iterations"] if row["order"] == "identity"]
+    expected = [(x @ y) / (x.norm() * y.norm()) for x, y in zip(source, target, strict=True)][::2]
+    assert [row["cosine"] for row in identity] == pytest.approx(expected)
+    assert [row["iteration"] for row in identity] == [10, 30]
+
+
+def test_two_updates_are_needed():
+    with pytest.raises(ValueError, match="19 iterations hold 1 updates of 10; two are needed"):
+        assumption_p.update_cosines(one(), PAIRS[0], 10, 19, True)
+
+
 def test_updates_run_from_start_to_the_last_iteration():
     (long,) = assumption_p._updates(one(), 1, 1, every=20, iterations=20)
     short = assumption_p._updates(one(), 1, 1, every=5, iterations=20)
@@ -173,9 +198,9 @@ def test_short_trainings_are_lengthened():
 
 
 def test_same_seeds_same_numbers_other_batches_others(rows):
-    own = one().kept(assumption_p.update_cosines, PAIRS[0], 10, 20, False)
-    again = assumption_p.update_cosines(one(), PAIRS[0], 10, 20, False)
-    shared = assumption_p.update_cosines(one(), PAIRS[0], 10, 20, True)
+    own = one().kept(assumption_p.update_cosines, PAIRS[0], 10, 40, False)
+    again = assumption_p.update_cosines(one(), PAIRS[0], 10, 40, False)
+    shared = assumption_p.update_cosines(one(), PAIRS[0], 10, 40, True)
     assert again == own != shared
     for part in ("iterations", "layers"):
         places = [row | {"cosine": 0} for row in own[part]]
@@ -215,7 +240,7 @@ def test_from_one_start_on_the_same_batches_there_is_nothing_to_permute(monkeypa
     planted_start(monkeypatch, lambda spec, _: Permutation.identity(spec))
     for lab in chosen():
         found = assumption_p.update_cosines(lab, PAIRS[0], 10, 20, True)
-        assert cosines(found, "identity") == pytest.approx([1] * 4)
+        assert cosines(found, "identity") == pytest.approx([1] * 3)
         assert cosines(found, "permuted") == cosines(found, "identity")
 
 
@@ -226,7 +251,7 @@ def test_the_table_averages_pairs_and_iterations(rows):
     for width, line in zip(WIDTHS, lines, strict=True):
         for order in ORDERS:
             mine = steps[(steps["width"] == width) & (steps["order"] == order)]
-            last = mine[mine["iteration"] == 20]
+            last = mine[mine["iteration"] == 30]
             assert len(mine) == 4 and len(last) == 2
             assert line[f"{order}, last"] == pytest.approx(fmean(last["cosine"]))
             assert line[f"{order}, mean"] == pytest.approx(fmean(mine["cosine"]))

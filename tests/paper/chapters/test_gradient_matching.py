@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
 
 from trajtransfer.paper.chapters import gradient_matching
 from trajtransfer.paper.lab import Lab
@@ -27,7 +29,7 @@ def lab():
 
 def drift(lab, method):
     steps = list(lab.steps(method, PAIR))
-    return gradient_matching.drift(lab, PAIR, steps), steps
+    return pd.DataFrame(gradient_matching.drift(lab, PAIR, steps)), steps
 
 
 def test_every_earlier_point_is_compared_at_every_step(lab):
@@ -51,6 +53,14 @@ def test_the_distance_is_that_of_the_two_moved_points(lab):
         before, after = (steps[int(row["s"]) - k].permutation(shift) for k in (2, 1))
         assert row["distance"] == pytest.approx((after - before).norm(), rel=1e-4, abs=1e-5)
         assert row["relative"] == pytest.approx(row["distance"] / shift.norm())
+
+
+def test_the_drift_of_all_pairs_is_that_of_each(lab):
+    found = gradient_matching.drifts(lab, ["gmt", "naive"], [PAIR, Seeds(2, 1)])
+    assert len(found) == 2 * 2 * 3
+    mine = found[(found["method"] == "gmt") & (found["pair"] == "1-2")]
+    rows, _ = drift(lab, "gmt")
+    assert_frame_equal(mine[list(rows)].reset_index(drop=True), rows)
 
 
 def test_two_steps_are_needed(lab):

@@ -12,7 +12,7 @@ import torch
 from pandas.testing import assert_frame_equal
 from torch import nn
 
-from trajtransfer.paper import measures, networks
+from trajtransfer.paper import networks
 from trajtransfer.paper.chapters import theorem
 from trajtransfer.paper.chapters.theorem import CONDITIONS
 from trajtransfer.paper.datasets.tasks import Split
@@ -231,24 +231,3 @@ def test_too_few_points_are_refused(few):
     message = "at least two widths and three distances; give more widths or draws"
     with pytest.raises(ValueError, match=message):
         fits(power_law(-0.5, 0)[few])
-
-
-def test_narrow_to_wide_by_hand():
-    values = [
-        ("labels", "matched", 8, 0.6),
-        ("labels", "matched", 8, 1.0),
-        ("labels", "matched", 32, 0.5),
-        ("labels", "matched", 64, 0.1),
-        ("labels", "matched", 64, 0.3),
-        ("labels", "identity", 128, 9.0),
-        ("He scale", "matched", 4, 9.0),
-    ]
-    names = ("condition", "order", "width", "distance")
-    distances = pd.DataFrame([dict(zip(names, row, strict=True)) for row in values])
-    fitted = pd.DataFrame(
-        {"condition": condition, "order": order, "slope": 0.0, "low": 0.0, "high": 0.0}
-        for condition in CONDITIONS
-        for order in ("matched", "identity")
-    )
-    (ratio,) = measures.of_distances(distances, fitted)["ratio"].values
-    assert ratio == pytest.approx(0.2 / 0.8)

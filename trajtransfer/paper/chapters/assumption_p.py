@@ -53,21 +53,28 @@ def update_cosines(
 ) -> dict[str, list[Row]]:
     """Cosines of source and target updates over `every` iterations each.
 
-    One permutation, the best one for :eq:`assumption_p-assumption`, solves equation 4 over all
-    updates, ``min sum_t ||pi(d1_t) - d2_t||^2``; the identity and a random permutation are the
-    controls. The cosine of a layer is that of all its updates taken together. Where the training of
-    a setting is shorter than `iterations`, it is lengthened. With `same_batches` both runs see the
-    same mini-batches in the same order; else each draws its own.
+    One permutation, the best one for :eq:`assumption_p-assumption`, solves equation 4 over every
+    second update, ``min sum_t ||pi(d1_t) - d2_t||^2``; the others are held out, and cosines are
+    those. The identity and a random permutation are the controls. The cosine of a layer is that of
+    all its updates taken together. Where the training of a setting is shorter than `iterations`, it
+    is lengthened. With `same_batches` both runs see the same mini-batches in the same order; else
+    each draws its own. Raises ``ValueError`` for fewer than two updates.
     """
+    if iterations < 2 * every:
+        raise ValueError(
+            f"{iterations} iterations hold {iterations // every} updates of {every}; two are "
+            "needed, one to match and one to compare: choose more iterations, or a smaller every"
+        )
     source, target = (
         _updates(lab, seed, 0 if same_batches else seed, every, iterations) for seed in seeds
     )
+    held_out = target[::2]
     steps = []
     layers = []
-    for order, pi in _orders(source, target, lab.spec, seeds.source).items():
-        moved = [pi(update) for update in source]
-        steps += [{"order": order} | row for row in _per_iteration(target, moved, every)]
-        layers += [{"order": order} | row for row in _per_layer(target, moved)]
+    for order, pi in _orders(source[1::2], target[1::2], lab.spec, seeds.source).items():
+        moved = [pi(update) for update in source[::2]]
+        steps += [{"order": order} | row for row in _per_iteration(held_out, moved, every)]
+        layers += [{"order": order} | row for row in _per_layer(held_out, moved)]
     return {"iterations": steps, "layers": layers}
 
 
@@ -82,8 +89,12 @@ def _orders(
 
 
 def _per_iteration(target: list[Params], moved: list[Params], every: int) -> list[Row]:
-    pairs = enumerate(zip(target, moved, strict=True), 1)
-    return [{"iteration": number * every, "cosine": _cosine([y], [x])} for number, (y, x) in pairs]
+    """The cosine of each held-out update: the first, the third, the fifth, …"""
+    pairs = enumerate(zip(target, moved, strict=True))
+    return [
+        {"iteration": (2 * number + 1) * every, "cosine": _cosine([y], [x])}
+        for number, (y, x) in pairs
+    ]
 
 
 def _per_layer(target: list[Params], moved: list[Params]) -> list[Row]:

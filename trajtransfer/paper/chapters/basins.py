@@ -68,13 +68,18 @@ def _segment_rows(
 
 
 def barriers(segments: pd.DataFrame) -> pd.DataFrame:
-    """The barriers on each segment: of the loss (nats), and of the accuracy, below its chord."""
+    """The barriers on each segment: of the loss (nats), and of the accuracy, below its chord.
+
+    `rise` is how far the loss rises above the end of a segment, which is a trained network: other
+    than a barrier it does not vanish where the network at the start is bad.
+    """
     rows = []
     for (start, end, pair), mine in segments.groupby(["from", "to", "pair"], sort=False):
         scores = tuple(Score(*pair) for pair in zip(mine["loss"], mine["accuracy"], strict=True))
         found = Interpolation(tuple(mine["position"]), scores)
         about = {"from": start, "to": end, "pair": pair, "barrier": found.barrier}
-        rows.append(about | {"accuracy barrier": found.accuracy_barrier})
+        rise = mine["loss"].max() - mine["loss"].iloc[-1]
+        rows.append(about | {"rise": rise, "accuracy barrier": found.accuracy_barrier})
     return pd.DataFrame(rows)
 
 
@@ -113,12 +118,14 @@ def plane_rows(found: Plane) -> pd.DataFrame:
 
 
 def _corners(lab: Lab, seeds: Seeds) -> dict[str, Params]:
-    """The trained target, FGMT+FT (transferred, then trained), the source in FGMT's last order."""
-    walk = list(lab.follow("fgmt", seeds))
-    best, _ = best_step(walk)
-    last, _ = walk[-1]
+    """The trained target, FGMT+FT (transferred, then trained), the source moved next to the target.
+
+    The order of its units is that of Git Re-Basin, which has seen the trained target.
+    """
+    best, _ = best_step(lab.follow("fgmt", seeds))
+    rebasin = next(lab.steps("rebasin", seeds))
     return {
         TARGET: lab.network(seeds.target).end,
         "FGMT+FT": trained_on(lab, "fgmt", seeds, best).end,
-        "permuted source": last.permutation(lab.network(seeds.source).end),
+        "permuted source": rebasin.permutation(lab.network(seeds.source).end),
     }

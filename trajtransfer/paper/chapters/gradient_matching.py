@@ -12,7 +12,7 @@ import torch
 from trajtransfer.algorithms import Step, moved
 from trajtransfer.objective import gradient
 from trajtransfer.paper.datasets.tasks import sample
-from trajtransfer.paper.lab import Lab
+from trajtransfer.paper.lab import Lab, joined
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation
@@ -20,7 +20,18 @@ from trajtransfer.permutation import Permutation
 Row = dict[str, Any]
 
 
-def drift(lab: Lab, seeds: Seeds, steps: Sequence[Step]) -> pd.DataFrame:
+def drifts(lab: Lab, methods: Sequence[str], pairs: Sequence[Seeds]) -> pd.DataFrame:
+    """The `drift` of all methods on all pairs."""
+    return joined([lab.table(drift_of, method, seeds) for method in methods for seeds in pairs])
+
+
+def drift_of(lab: Lab, method: str, seeds: Seeds) -> list[Row]:
+    """The `drift` of one method on one pair."""
+    steps = list(lab.steps(method, seeds))
+    return [{"method": method, "pair": str(seeds)} | row for row in drift(lab, seeds, steps)]
+
+
+def drift(lab: Lab, seeds: Seeds, steps: Sequence[Step]) -> list[Row]:
     """How far each step s moved the earlier transferred points t = 1..s-1 (Lemma 3.2 says: little).
 
     `distance` is ``||pi_s(d_t) - pi_(s-1)(d_t)||`` with ``d_t = source[t] - source[0]``, `relative`
@@ -50,7 +61,7 @@ def drift(lab: Lab, seeds: Seeds, steps: Sequence[Step]) -> pd.DataFrame:
             }
             control = _strangers(after.permutation, shift, generator)
             rows.append(about | {"control": control, "gradient_cosine": cosine})
-    return pd.DataFrame(rows)
+    return rows
 
 
 def _strangers(pi: Permutation, shift: Params, generator: torch.Generator) -> float:

@@ -20,8 +20,19 @@ def transfers(lab: Lab, methods: Sequence[str], pairs: Sequence[Seeds]) -> pd.Da
 
 
 def transfer(lab: Lab, method: str, seeds: Seeds) -> list[Row]:
-    """The rows of one method on one pair."""
-    return [row for _, row in lab.follow(method, seeds)]
+    """The rows of one method on one pair.
+
+    The step that is best on the selection split has the accuracy on the test set as well.
+    """
+    rows = []
+    best = 0
+    for number, (step, row) in enumerate(lab.follow(method, seeds)):
+        rows.append(row | {"test_accuracy": None})
+        if not number or row["selection_accuracy"] > rows[best]["selection_accuracy"]:
+            best = number
+            chosen = step.params
+    rows[best]["test_accuracy"] = lab.scores(chosen, "test")[0].accuracy
+    return rows
 
 
 def standard_training(lab: Lab, pairs: Sequence[Seeds]) -> pd.DataFrame:

@@ -74,6 +74,16 @@ def require_all_classes(name: str, labels: Tensor, train: Tensor) -> None:
         )
 
 
+def require_pooling(name: str, images: Tensor, pool: int) -> None:
+    """Raise unless images can be cut into squares of `pool` pixels a side."""
+    if not _is_whole(pool):
+        raise TypeError(f"pool={pool!r} is not a whole number; give a side in pixels, e.g. 2")
+    side = images.shape[-1]
+    if pool < 1 or side % pool:
+        wrong = f"{name} has images of side {side}, which is no multiple of pool={pool}"
+        raise ValueError(f"{wrong}; choose a divisor, or leave it out")
+
+
 def require_room(name: str, images: Tensor, size: int | None) -> None:
     """Raise unless the images fit into the side `size`."""
     side = images.shape[-1]

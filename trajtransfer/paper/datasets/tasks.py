@@ -24,6 +24,7 @@ from trajtransfer.paper.datasets.augmentation import augment
 from trajtransfer.paper.datasets.images import Images
 from trajtransfer.paper.datasets.sources import SOURCES
 
+POOLED_AT_ONCE = 10_000  # images, which are floats meanwhile
 RESIDENT = 8 * 2**30  # bytes of images that are kept on the device
 
 
@@ -116,22 +117,24 @@ def load_task(
     *,
     classes: Sequence[int] | None = None,
     size: int | None = None,
+    pool: int = 1,
     device: torch.device | str = "cpu",
 ) -> Task:
     """Load a task by name (see `sources.SOURCES`) from the folder `root`.
 
-    `classes` keeps these classes only and numbers them from 0; `size` pads small images with black
-    to that side, and is the side to which photographs are resized and cropped. Raises
-    ``ValueError`` for an unknown name or class, a `size` below that of small images and sets too
-    small to split, `sources.MissingDataError` when files are not there and `sources.DataError`
-    when they are wrong.
+    `classes` keeps these classes only and numbers them from 0. `pool` makes a pixel of each square
+    of so many pixels a side, the mean of them; `size` then pads small images with black to that
+    side, and is the side to which photographs are resized and cropped. Raises ``ValueError`` for an
+    unknown name or class, a `pool` that does not divide images, a `size` below that of small images
+    and sets too small to split, `sources.MissingDataError` when files are not there and
+    `sources.DataError` when they are wrong.
     """
-    pool, test = _found(name, Path(root), classes, size)
-    selection, validation, train = _cut(name, len(pool.labels))
-    checks.require_all_classes(name, pool.labels, train)
-    checks.require_room(name, pool.images, size)
-    mean, std = _statistics(pool.images, train, device)
-    images = _placed(pool.images, size, device)
+    known, test = _found(name, Path(root), classes, size, pool)
+    selection, validation, train = _cut(name, len(known.labels))
+    checks.require_all_classes(name, known.labels, train)
+    checks.require_room(name, known.images, size)
+    mean, std = _statistics(known.images, train, device)
+    images = _placed(known.images, size, device)
     test_images = _placed(test.images, size, device)
 
     def split(images: Tensor, labels: Tensor, order: Tensor) -> Split:
@@ -139,28 +142,38 @@ def load_task(
 
     return Task(
         name,
-        classes=int(pool.labels.max()) + 1,
-        checksum=_checksum(pool),
-        train=split(images, pool.labels, train),
-        validation=split(images, pool.labels, validation),
-        selection=split(images, pool.labels, selection),
+        classes=int(known.labels.max()) + 1,
+        checksum=_checksum(known),
+        train=split(images, known.labels, train),
+        validation=split(images, known.labels, validation),
+        selection=split(images, known.labels, selection),
         test=split(test_images, test.labels, torch.arange(len(test.labels))),
     )
 
 
 def _found(
-    name: str, root: Path, classes: Sequence[int] | None, size: int | None
+    name: str, root: Path, classes: Sequence[int] | None, size: int | None, pool: int
 ) -> tuple[Images, Images]:
-    """The training pool and the test set of a source, both of these classes only."""
+    """The training images and the test set of a source, both pooled and of these classes only."""
     if name not in SOURCES:
         raise ValueError(f"unknown data set {name!r}; known: {', '.join(sorted(SOURCES))}")
     checks.require_side(size)
     checks.require_classes(name, classes)
-    pool, test = SOURCES[name](root, size)
-    checks.require_consistent(name, root, pool, test)
+    known, test = SOURCES[name](root, size)
+    checks.require_consistent(name, root, known, test)
+    checks.require_pooling(name, known.images, pool)
+    known, test = (Images(_pooled(part.images, pool), part.labels) for part in (known, test))
     if classes is None:
-        return pool, test
-    return _only(pool, tuple(classes), name), _only(test, tuple(classes), name)
+        return known, test
+    return _only(known, tuple(classes), name), _only(test, tuple(classes), name)
+
+
+def _pooled(images: Tensor, pool: int) -> Tensor:
+    """Means of squares of so many pixels a side, uint8 as the images are."""
+    if pool == 1:
+        return images
+    parts = [F.avg_pool2d(part.float(), pool) for part in images.split(POOLED_AT_ONCE)]
+    return torch.cat(parts).round().to(torch.uint8)
 
 
 def _only(part: Images, classes: tuple[int, ...], name: str) -> Images:

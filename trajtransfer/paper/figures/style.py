@@ -23,6 +23,8 @@ STYLES: dict[str, dict[str, Any]] = {
     "standard": {"color": "#009E73", "marker": "v"},
     "full": {"color": "#56B4E9", "marker": "P"},  # ensembles of fully trained members
     "short": {"color": "#E69F00", "marker": "X"},  # and of members trained for a part of it
+    "random permutation": {"color": "#999999", "marker": "1", "ls": ":"},  # controls are dotted
+    "noise": {"color": "#56B4E9", "marker": "2", "ls": ":"},
 }
 PALETTE = (
     "#0072B2",

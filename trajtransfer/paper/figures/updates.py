@@ -79,9 +79,10 @@ def agreement(ax: Axes, rows: pd.DataFrame) -> None:
 
 
 def drift(ax: Axes, rows: pd.DataFrame, title: str) -> None:
-    """Distance that each transferred point t moves at step s; dashed: two random permutations."""
+    """Distance that each transferred point t moves at step s, mean over pairs; dashed: random."""
     count = rows["t"].nunique()
-    for number, (t, mine) in enumerate(rows.groupby("t")):
+    for number, (t, points) in enumerate(rows.groupby("t")):
+        mine = points.groupby("s", as_index=False)[["distance", "control"]].mean()
         shade = number / max(1, count - 1)
         color = (0.8 * shade, 0.3 + 0.2 * shade, 0.8 - 0.7 * shade)
         how: dict[str, Any] = {"markersize": 4, "color": color}

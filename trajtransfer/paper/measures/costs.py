@@ -39,12 +39,14 @@ def _per_pair(rows: pd.DataFrame, count: int) -> dict[str, float]:
     return found
 
 
-def of_transfer_costs(costs: pd.DataFrame) -> Measures:
-    """The share of training that a transfer costs, the mean over the pairs."""
-    return {
-        f"{row['method']}-cost": measure([row["share of training"]], "means over pairs")
-        for row in costs.to_dict("records")
-    }
+def of_transfer_costs(steps: pd.DataFrame, standard: pd.DataFrame) -> Measures:
+    """The share of training that a transfer costs by counted work, per pair."""
+    shares: dict[str, list[float]] = {}
+    for pair, mine in steps.groupby("pair", sort=False):
+        costs = cost_of_transfers(mine, standard[standard["pair"] == pair])
+        for row in costs.to_dict("records"):
+            shares.setdefault(row["method"], []).append(row["share of training"])
+    return {f"{method}-cost": measure(values) for method, values in shares.items()}
 
 
 def of_costs(costs: pd.DataFrame) -> Measures:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from statistics import fmean
 
 import pandas as pd
 
 from trajtransfer.landscape import Interpolation
-from trajtransfer.paper.measures.measure import Measures, measure
+from trajtransfer.paper.measures.measure import Measures, apart, measure, sampling_error
 
 TUNED = {"FGMT+FT": "tuned", "permuted source": "permuted", "source as it is": "plain"}
 TARGET = "trained target"
@@ -17,37 +15,37 @@ SOURCE = "Source*"
 
 
 def of_basins(barriers: pd.DataFrame) -> Measures:
-    """The barriers of the loss (nats) from each method to source and target, per pair."""
+    """From each method to source and target, per pair: the barrier and the rise of the loss (nats).
+
+    `lead` is how much higher the loss rises on the way from a method to the trained target than on
+    that from Oracle.
+    """
     measures: Measures = {}
+    rises = {}
     for method, mine in barriers.groupby("from", sort=False):
         for end, name in ((SOURCE, "source"), (TARGET, "target")):
-            found = mine.loc[mine["to"] == end, "barrier"]
-            measures[f"{method}-to-{name}"] = measure(found, text="{:.2f}")
-    share = measure(_oracle_share(barriers), "ratios of means", "{:.0%}")
-    return measures | {"oracle-over-fgmt": share}
+            there = mine[mine["to"] == end].set_index("pair")
+            measures[f"{method}-to-{name}"] = measure(there["barrier"], text="{:.2f}")
+            measures[f"{method}-rise-to-{name}"] = measure(there["rise"], text="{:.2f}")
+            rises[str(method), name] = there["rise"]
+    for method, name in rises:
+        if name == "target" and method != "oracle" and ("oracle", name) in rises:
+            more = apart(rises[method, name], rises["oracle", name])
+            measures[f"{method}-rise-minus-oracle"] = measure(more, text="{:.2f}")
+    return measures
 
 
-def _oracle_share(barriers: pd.DataFrame) -> list[float]:
-    """The mean barrier from Oracle to the trained target over that from FGMT.
+def of_fine_tuned(barriers: pd.DataFrame, images: int = 0) -> Measures:
+    """The barriers of the loss (nats) and of the accuracy from the trained target, per pair.
 
-    1 without any, infinite without FGMT's; none where one of the two was not run.
+    Accuracies are those on so many `images`; a barrier is a difference of two of about .9.
     """
-    to_target = barriers[barriers["to"] == TARGET]
-    means = to_target.groupby("from")["barrier"].agg(fmean)
-    if not {"oracle", "fgmt"} <= set(means.index):
-        return []
-    if means["fgmt"]:
-        return [means["oracle"] / means["fgmt"]]
-    return [math.inf if means["oracle"] else 1.0]
-
-
-def of_fine_tuned(barriers: pd.DataFrame) -> Measures:
-    """The barriers of the loss (nats) and of the accuracy from the trained target, per pair."""
     measures: Measures = {}
     for end, name in TUNED.items():
         mine = barriers[barriers["to"] == end]
         measures[f"{name}-barrier"] = measure(mine["barrier"], text="{:.3f}")
-        measures[f"{name}-accuracy-barrier"] = measure(mine["accuracy barrier"])
+        error = sampling_error(images, 1 - mine["accuracy barrier"], [1])
+        measures[f"{name}-accuracy-barrier"] = measure(mine["accuracy barrier"], error=error)
     return measures
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from statistics import fmean
 from typing import NamedTuple
 
 import pandas as pd
@@ -13,20 +15,34 @@ PAIRS = "pairs"
 class Measure(NamedTuple):
     """The `values` of a measure, one per what `counts` says; `text` formats their mean.
 
-    No value stands for what a run cannot tell.
+    No value stands for what a run cannot tell. `error` is the standard error that all values share
+    because they are measured on the same, finitely many images.
     """
 
     values: tuple[float, ...]
     counts: str
     text: str
+    error: float = 0.0
 
 
 Measures = dict[str, Measure]
 
 
-def measure(values: Iterable[float], counts: str = PAIRS, text: str = "{:.1%}") -> Measure:
+def measure(
+    values: Iterable[float], counts: str = PAIRS, text: str = "{:.1%}", error: float = 0.0
+) -> Measure:
     """A measure of these values, as Python floats."""
-    return Measure(tuple(float(value) for value in values), counts, text)
+    return Measure(tuple(float(value) for value in values), counts, text, float(error))
+
+
+def sampling_error(images: int, *accuracies: Iterable[float]) -> float:
+    """The standard error of an accuracy on so many `images`, or of a difference of accuracies.
+
+    Each is given with its values, of which the mean counts. Networks that are right about the same
+    images differ by less than this: it is an upper bound. Of none (curves of the paper) it is 0.
+    """
+    variance = sum(p * (1 - p) for p in map(fmean, accuracies))
+    return math.sqrt(variance / images) if images else 0.0
 
 
 def apart(ours: pd.Series, theirs: pd.Series) -> list[float]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from trajtransfer.paper.measures.measure import Measures, apart, measure
+from trajtransfer.paper.measures.measure import Measure, Measures, apart, measure, sampling_error
 from trajtransfer.paper.subsequent import STANDARD
 
 SHARES = (0.9, 0.95, 0.99)
@@ -36,8 +36,11 @@ def _first_epoch(run: pd.DataFrame, goal: float) -> Any:
     return reached.iloc[0] if len(reached) else run["epoch"].iloc[-1] + 1
 
 
-def of_training(training: pd.DataFrame) -> Measures:
-    """Of each method, per pair: epochs saved at each share, and its lead after one epoch."""
+def of_training(training: pd.DataFrame, images: int = 0) -> Measures:
+    """Of each method, per pair: epochs saved at each share, and its lead after one epoch.
+
+    Accuracies are those on so many `images`.
+    """
     measures: Measures = {}
     reached = epochs_to_reach(training)
     for (method, share), mine in reached.groupby(["method", "share"], sort=False):
@@ -51,12 +54,17 @@ def of_training(training: pd.DataFrame) -> Measures:
         for other in (STANDARD, "naive"):
             if other in first and other != method:
                 lead = apart(first[method], first[other])
-                measures[f"{method}-lead-over-{other}"] = measure(lead)
+                error = sampling_error(images, first[method], first[other])
+                measures[f"{method}-lead-over-{other}"] = measure(lead, error=error)
     return measures
 
 
-def of_generalization(training: pd.DataFrame) -> Measures:
-    """Per pair, the transfer from a poor source to a good target against the others, at the end."""
+def of_generalization(training: pd.DataFrame, images: int = 0) -> Measures:
+    """Per pair, the transfer from a poor source to a good target against the others, at the end.
+
+    `all-minus-part` is the premise: what standard training gains by a good pre-training. Accuracies
+    are those on so many `images`.
+    """
     last = training[training["epoch"] == training["epoch"].max()]
     final = {name: mine.set_index("pair") for name, mine in last.groupby("method", sort=False)}
     ours = final["FGMT, part → all"]
@@ -67,17 +75,31 @@ def of_generalization(training: pd.DataFrame) -> Measures:
     }
     measures: Measures = {}
     for name, short in names.items():
-        for what in ("accuracy", "gap"):
-            measures[f"{what}-minus-{short}"] = measure(apart(ours[what], final[name][what]))
-    return measures
+        measures[f"accuracy-minus-{short}"] = _gain(ours, final[name], images)
+        measures[f"gap-minus-{short}"] = measure(apart(ours["gap"], final[name]["gap"]))
+    premise = _gain(final["standard, all"], final["standard, part"], images)
+    return measures | {"all-minus-part": premise}
 
 
-def of_ensembles(ensembles: pd.DataFrame) -> Measures:
-    """Accuracy of the ensembles of each method minus that of the full one, per group of members."""
-    full = ensembles[ensembles["method"] == "full"].set_index("group")["accuracy"]
-    measures: Measures = {}
-    for method, mine in ensembles.groupby("method", sort=False):
-        if method != "full":
-            differences = apart(mine.set_index("group")["accuracy"], full)
-            measures[f"{method}-minus-full"] = measure(differences, "ensembles")
-    return measures
+def _gain(ours: pd.DataFrame, theirs: pd.DataFrame, images: int) -> Measure:
+    """The differences of accuracies, per pair."""
+    a, b = ours["accuracy"], theirs["accuracy"]
+    return measure(apart(a, b), error=sampling_error(images, a, b))
+
+
+def of_ensembles(ensembles: pd.DataFrame, images: int = 0) -> Measures:
+    """Accuracy of the ensembles of each method minus that of the full one, per group of members.
+
+    It is measured on so many `images`.
+    """
+    by_method = {
+        str(method): mine.set_index("group")["accuracy"]
+        for method, mine in ensembles.groupby("method", sort=False)
+    }
+    full = by_method.pop("full")
+    return {
+        f"{method}-minus-full": measure(
+            apart(mine, full), "ensembles", error=sampling_error(images, mine, full)
+        )
+        for method, mine in by_method.items()
+    }

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import fmean
 
 import pandas as pd
 
-from trajtransfer.paper.measures.measure import Measures, measure
+from trajtransfer.paper.measures.measure import Measure, Measures, measure, sampling_error
 from trajtransfer.paper.reported import panels
 from trajtransfer.paper.seeds import Seeds
 
@@ -70,36 +71,104 @@ def of_pairs(pairs: Sequence[Seeds]) -> Measures:
     return {"pairs": measure([len(pairs)], "runs", "{:.0f}")}
 
 
-def of_transfer(curves: Curves) -> Measures:
-    """What the claims about Figure 5 speak of; differences are in accuracy.
-
-    Of each method: its first, final and best accuracy (at the step chosen on the selection split),
-    its rise from first to final and its fall from best to final; of each method against another:
-    the three differences, and the ratio of the best.
-    """
-    measures: Measures = {}
-    for method, ours in curves.items():
-        for name in NAMES:
-            measures[f"{method}-{name}"] = measure(getattr(curve, name) for curve in ours)
-        measures[f"{method}-rise"] = measure(curve.final - curve.first for curve in ours)
-        measures[f"{method}-fall"] = measure(curve.peak - curve.final for curve in ours)
-        for other in curves.keys() - {method}:
-            measures |= _against(method, ours, other, curves[other])
-    return dict(sorted(measures.items()))
+def of_tests(steps: pd.DataFrame, images: int = 0) -> Measures:
+    """Of each method: the accuracy on so many test images at the step chosen on another split."""
+    tested = steps.dropna(subset="test_accuracy")
+    return {
+        f"{method}-test": measure(values, error=sampling_error(images, values))
+        for method, values in tested.groupby("method", sort=False)["test_accuracy"]
+    }
 
 
-def _against(method: str, ours: Sequence[Curve], other: str, theirs: Sequence[Curve]) -> Measures:
-    both = _paired(ours, theirs)
+def of_networks(trained: pd.DataFrame, images: int = 0) -> Measures:
+    """What gates ask for: accuracies on so many images, and how far sources moved (a ratio)."""
     found = {}
-    for name in NAMES:
-        apart = (getattr(a, name) - getattr(b, name) for a, b in both)
-        found[f"{method}-{name}-minus-{other}"] = measure(apart)
-    ratios = (a.peak / b.peak for a, b in both if b.peak)
-    found[f"{method}-peak-over-{other}"] = measure(ratios)
+    for name in ("source", "target"):
+        values = trained[f"{name} accuracy"]
+        found[f"{name}-accuracy"] = measure(values, error=sampling_error(images, values))
+    for name in ("movement", "cosine"):
+        found[name] = measure(trained[name], text="{:.2f}")
     return found
 
 
-def of_trajectories(steps: pd.DataFrame) -> Measures:
+def of_transfer(curves: Curves, images: int = 0) -> Measures:
+    """What the claims about Figure 5 speak of; differences are in accuracy on so many `images`.
+
+    Of each method: its first, final and best accuracy (at the step chosen on the selection split),
+    its rise from first to final and its fall from best to final; of each method against another:
+    the three differences, and how much of the way from Naive to Oracle it goes by best steps.
+    """
+    measures: Measures = {}
+    for method, ours in curves.items():
+        at = {name: [getattr(curve, name) for curve in ours] for name in NAMES}
+        for name, values in at.items():
+            measures[f"{method}-{name}"] = measure(values, error=sampling_error(images, values))
+        measures[f"{method}-rise"] = _difference(at["final"], at["first"], images)
+        measures[f"{method}-fall"] = _difference(at["peak"], at["final"], images)
+        for other in curves.keys() - {method}:
+            measures |= _against(method, ours, other, curves[other], images)
+    if {"naive", "oracle"} <= curves.keys():
+        measures |= _shares(curves, images)
+    return dict(sorted(measures.items()))
+
+
+def _difference(ours: Sequence[float], theirs: Sequence[float], images: int) -> Measure:
+    apart = [a - b for a, b in zip(ours, theirs, strict=True)]
+    return measure(apart, error=sampling_error(images, ours, theirs))
+
+
+def _against(
+    method: str, ours: Sequence[Curve], other: str, theirs: Sequence[Curve], images: int
+) -> Measures:
+    both = _paired(ours, theirs)
+    found = {}
+    for name in NAMES:
+        a, b = ([getattr(curve, name) for curve in side] for side in zip(*both, strict=True))
+        found[f"{method}-{name}-minus-{other}"] = _difference(a, b, images)
+    return found
+
+
+def _shares(curves: Curves, images: int) -> Measures:
+    """``(method - Naive) / (Oracle - Naive)`` per pair: 0 is as bad as Naive, 1 as good as Oracle.
+
+    None where Oracle is no better than Naive in a pair; a gate has to ask for more.
+    """
+    found = {}
+    lows, highs = (
+        [curve.peak for curve in _in_order(curves[name], curves["naive"])]
+        for name in ("naive", "oracle")
+    )
+    gap = fmean(highs) - fmean(lows)
+    for method in curves.keys() - {"naive", "oracle"}:
+        ours = [curve.peak for curve in _in_order(curves[method], curves["naive"])]
+        each = zip(ours, lows, highs, strict=True)
+        values = [(a - low) / (high - low) for a, low, high in each if high > low]
+        error = sampling_error(images, ours, lows, highs) / gap if gap > 0 else 0.0
+        text = "{:.0%}"
+        found[f"{method}-share-of-oracle"] = measure(values, text=text, error=error)
+    return found
+
+
+def _in_order(ours: Sequence[Curve], theirs: Sequence[Curve]) -> list[Curve]:
+    """Our curves in the order of the pairs of theirs."""
+    return [mine for _, mine in _paired(theirs, ours)]
+
+
+def of_movement(reached: pd.DataFrame) -> Measures:
+    """Spearman's rank correlation of a method's accuracy with how far the source moved, per pair.
+
+    Over all variants of each kind that was `varied`.
+    """
+    measures: Measures = {}
+    for (varied, method), mine in reached.groupby(["varied", "method"], sort=False):
+        by_pair = mine.groupby("pair", sort=False)[["movement", "accuracy"]]
+        found = by_pair.apply(lambda rows: rows["movement"].corr(rows["accuracy"], "spearman"))
+        name = f"{method}-by-movement-{varied.replace('_', '-')}"
+        measures[name] = measure(found.dropna(), text="{:.2f}")
+    return measures
+
+
+def of_trajectories(steps: pd.DataFrame, images: int = 0) -> Measures:
     """Of each gradient method: what linear trajectories gain over recorded, cosine over uniform.
 
     `gain` is the difference of final accuracies, `drop` the deepest fall between two steps.
@@ -111,20 +180,21 @@ def of_trajectories(steps: pd.DataFrame) -> Measures:
         uniform = kinds.get("linear, uniform", {}).get(method, [])
         cosine = kinds.get("linear, cosine", {}).get(method, [])
         found = {
-            "linear-gain": _gains(uniform, recorded),
-            "recorded-drop": [curve.drop for curve in recorded],
-            "linear-drop": [curve.drop for curve in uniform],
-            "excess-drop": [a.drop - b.drop for a, b in _of_both(recorded, uniform)],
-            "cosine-gain": _gains(cosine, uniform),
+            "linear-gain": _gains(uniform, recorded, images),
+            "recorded-drop": measure(curve.drop for curve in recorded),
+            "linear-drop": measure(curve.drop for curve in uniform),
+            "excess-drop": measure(a.drop - b.drop for a, b in _of_both(recorded, uniform)),
+            "cosine-gain": _gains(cosine, uniform, images),
         }
-        measures |= {
-            f"{method}-{name}": measure(values) for name, values in found.items() if values
-        }
+        measures |= {f"{method}-{name}": one for name, one in found.items() if one.values}
     return measures
 
 
-def _gains(ours: Sequence[Curve], theirs: Sequence[Curve]) -> list[float]:
-    return [a.final - b.final for a, b in _of_both(ours, theirs)]
+def _gains(ours: Sequence[Curve], theirs: Sequence[Curve], images: int) -> Measure:
+    both = _of_both(ours, theirs)
+    if not both:
+        return measure([])
+    return _difference([a.final for a, _ in both], [b.final for _, b in both], images)
 
 
 def _of_both(ours: Sequence[Curve], theirs: Sequence[Curve]) -> list[tuple[Curve, Curve]]:

@@ -27,19 +27,22 @@ class Provenance(Document):
 class RecordFile(Document):
     """The numbers of an executed notebook: rows by table, values by measure.
 
-    `counts` says what the values of a measure are one per, such as pairs.
+    `counts` says what the values of a measure are one per, such as pairs; `errors` their standard
+    error where images are finitely many, which all values of a measure share.
     """
 
     name: RunName
     provenance: Provenance
     measures: dict[str, list[float]]
     counts: dict[str, str]
+    errors: dict[str, float]
     tables: dict[str, list[dict[str, Cell]]]
 
     @model_validator(mode="after")
     def _says_what_every_measure_counts(self) -> RecordFile:
-        if differing := sorted(self.measures.keys() ^ self.counts.keys()):
-            raise ValueError(f"measures and counts do not agree on {', '.join(differing)}")
+        for what, names in (("counts", self.counts), ("errors", self.errors)):
+            if differing := sorted(self.measures.keys() ^ names.keys()):
+                raise ValueError(f"measures and {what} do not agree on {', '.join(differing)}")
         return self
 
 

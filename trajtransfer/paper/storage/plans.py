@@ -56,11 +56,10 @@ class Profile(Document):
         return [run.name for run in self.runs]
 
 
-class Check(Document):
-    """One comparison behind a claim: the mean of a `measure` of a run's record with one bound.
+class Gate(Document):
+    """What the mean of a `measure` of a run's record must be within, with one bound.
 
-    `panel` names panels of the paper's figures whose curves give the paper's value, `reported` the
-    measure there.
+    As a gate: a run that misses it cannot show what is asked of it, and decides nothing.
     """
 
     record: RunName
@@ -68,24 +67,59 @@ class Check(Document):
     says: Text
     at_least: float | None = None
     at_most: float | None = None
-    panel: str = ""
-    reported: Text | None = None
 
     @model_validator(mode="after")
-    def _has_one_finite_bound(self) -> Check:
+    def _has_one_finite_bound(self) -> Gate:
         bounds = [bound for bound in (self.at_least, self.at_most) if bound is not None]
         if len(bounds) != 1 or not math.isfinite(bounds[0]):
             raise ValueError("a check needs exactly one of at_least and at_most, a finite number")
         return self
 
+    @property
+    def bound(self) -> float:
+        """The number of the bound, whichever way it is."""
+        return self.at_most if self.at_least is None else self.at_least  # type: ignore[return-value]
+
+
+class Check(Gate):
+    """A comparison behind a claim. The `primary` one decides it.
+
+    `panel` names panels of the paper's figures whose curves give the paper's value, `reported` the
+    measure there.
+    """
+
+    primary: bool = False
+    panel: str = ""
+    reported: Text | None = None
+
 
 class Claim(Document):
-    """A claim of the paper, where it stands there, and the checks that decide it."""
+    """A claim of the paper, where it stands there, and its checks: one primary, others beside."""
 
     id: Text
     claim: Text
     where: Text
     checks: Annotated[list[Check], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _has_one_primary_check(self) -> Claim:
+        count = sum(check.primary for check in self.checks)
+        if count != 1:
+            raise ValueError(f"a claim is decided by one primary check; {self.id} has {count}")
+        return self
+
+
+class Claims(Document):
+    """All claims, and the gates before the checks of a run's record."""
+
+    gates: list[Gate] = Field(default_factory=list)
+    claims: Annotated[list[Claim], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_each_claim_once(self) -> Claims:
+        if repeated := repeats(claim.id for claim in self.claims):
+            raise ValueError(f"several claims are called {', '.join(repeated)}")
+        return self
 
 
 class PaperItem(Document):

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from trajtransfer.paper.storage.documents import LISTING, Document, DocumentError
 from trajtransfer.paper.storage.outcomes import Listing
-from trajtransfer.paper.storage.plans import Claim, Contents, PaperItem, repeats
+from trajtransfer.paper.storage.plans import Claims, Contents, PaperItem, repeats
 
 MEND = "mend it, or take it from the repository again"  # for what the project itself holds
 ODD_NOTEBOOKS = (  # what nbformat raises for them
@@ -44,13 +44,9 @@ def read_listing(folder: Path, remedy: str) -> Listing:
     return listing
 
 
-def read_claims(root: Path) -> list[Claim]:
-    """The claims of the project at `root`. Raises `DocumentError`."""
-    path = root / "book" / "claims.yml"
-    claims = _read_list(path, Claim, "claim")
-    if repeated := repeats(claim.id for claim in claims):
-        raise DocumentError(path, f"several claims are called {', '.join(repeated)}", MEND)
-    return claims
+def read_claims(root: Path) -> Claims:
+    """The claims of the project at `root`, with their gates. Raises `DocumentError`."""
+    return read_yaml(root / "book" / "claims.yml", Claims, MEND)
 
 
 def read_contents(root: Path) -> Contents:

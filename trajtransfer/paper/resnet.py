@@ -1,6 +1,8 @@
-"""torchvision's ResNet-18 at any width."""
+"""torchvision's ResNet with basic blocks, at any width."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from torch import nn
 
@@ -9,12 +11,12 @@ from trajtransfer.paper._torchvision import torchvision
 resnet = torchvision.models.resnet
 
 
-class ResNet18(resnet.ResNet):  # type: ignore[name-defined]
-    """torchvision's ResNet-18 with all channels times `width`."""
+class ResNet(resnet.ResNet):  # type: ignore[name-defined]
+    """So many basic `blocks` per stage, all channels times `width`: 2, 2, 2, 2 make ResNet-18."""
 
-    def __init__(self, classes: int, width: float):
+    def __init__(self, blocks: Sequence[int], classes: int, width: float):
         self.scale = width
-        super().__init__(resnet.BasicBlock, [2, 2, 2, 2], num_classes=classes)
+        super().__init__(resnet.BasicBlock, list(blocks), num_classes=classes)
         self.fc = nn.Linear(self.inplanes, classes)
 
     def _make_layer(self, block: type, planes: int, *rest: int, **options: int) -> nn.Sequential:
