@@ -107,7 +107,6 @@ PAPER = [
 TORCHVISION = [
     torchvision_case("resnet18", 64, {64: 3, 128: 3, 256: 3, 512: 3}),
     torchvision_case("resnet50", 64, _resnet50()),
-    torchvision_case("vgg11", 32, {64: 1, 128: 1, 256: 2, 512: 4, 4096: 2}),
     torchvision_case("vgg16_bn", 32, {64: 2, 128: 2, 256: 3, 512: 6, 4096: 2}),
     torchvision_case("mobilenet_v2", 64, _mobilenet_v2()),
     torchvision_case("densenet121", 64, {64: 1, 128: 58 + 1, 32: 58, 256: 1, 512: 1}),

@@ -45,6 +45,7 @@ TRAINING = {
 LARGE = ("vgg", "densenet", "resnet", "ResNet")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file on one worker; those of notebooks and the book come first."""
     for item in items:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -49,6 +50,12 @@ def test_the_lock_pins_exactly_and_lists_no_cuda_packages():
     assert all(re.fullmatch(r"[\w.]+", version) for version in LOCKED.values())
     assert not [name for name in LOCKED if re.search("nvidia|cuda|triton", name)]
     assert (LOCKED["torch"], LOCKED["torchvision"]) == ("2.13.0", "0.28.0")
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process has no groups")
+def test_the_tests_of_a_file_stay_on_one_worker(request):
+    """Else what they share is made on each: pytest 9.2 makes xdist forget its groups silently."""
+    assert request.node.nodeid.endswith("@test_packaging")
 
 
 def test_conda_takes_the_same_pins():

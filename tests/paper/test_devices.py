@@ -25,7 +25,7 @@ def processor():
 
 
 def test_the_device_that_is_selected_is_deterministic():
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
     assert str(select_device("cpu")) == "cpu"
     assert torch.are_deterministic_algorithms_enabled()
     assert torch.is_deterministic_algorithms_warn_only_enabled()

@@ -34,7 +34,8 @@ def found_in(tree: ast.AST, *kinds: type[ast.AST]) -> list[ast.AST]:
 def test_inputs_are_short_and_hold_no_outputs(path):
     cells = code_of(path)
     assert 6 <= len(cells) <= 12 and cells[1].metadata.tags == ["parameters"]
-    assert "install" in cells[0].metadata.tags and f"git+{ADDRESS}" in cells[0].source
+    assert "install" in cells[0].metadata.tags
+    assert f"trajtransfer[paper] @ git+{ADDRESS}" in cells[0].source
     for cell in cells:
         lines = cell.source.splitlines()
         assert not cell.outputs and cell.execution_count is None

@@ -18,7 +18,8 @@ def select_device(name: str = "auto") -> torch.device:
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # `use_deterministic_algorithms` does the same, and loads the compiler: two seconds.
+    torch.set_deterministic_debug_mode("warn")
     # CUDA has no deterministic backward pass of max-pooling in general. Conv8's does not overlap,
     # so its order is fixed; the stem of ResNet-18 for photographs overlaps, and those runs repeat
     # up to rounding.
