@@ -12,8 +12,8 @@ import torch
 
 from trajtransfer.algorithms import METHODS
 from trajtransfer.paper import lab as laboratory
-from trajtransfer.paper import networks, units
-from trajtransfer.paper.chapters import accelerated_training, basins, trajectories, transfer
+from trajtransfer.paper import networks, transfers, units
+from trajtransfer.paper.chapters import accelerated_training, basins, trajectories
 from trajtransfer.paper.datasets.tasks import load_task
 from trajtransfer.paper.lab import Lab, labs
 from trajtransfer.paper.recipe import Recipe
@@ -240,10 +240,10 @@ def test_a_device_that_is_not_there_is_refused():
 
 
 def test_a_unit_is_made_once_whatever_laboratory_asks(project, monkeypatch):
-    made = spied(monkeypatch, transfer, "transfer")
-    first = Lab(TINY, "cpu").kept(transfer.transfer, "fgmt", PAIR)
+    made = spied(monkeypatch, transfers, "transfer")
+    first = Lab(TINY, "cpu").kept(transfers.transfer, "fgmt", PAIR)
     monkeypatch.setattr(networks, "train", None)  # a second training would fail
-    second = Lab(TINY, "cpu").kept(transfer.transfer, "fgmt", PAIR)
+    second = Lab(TINY, "cpu").kept(transfers.transfer, "fgmt", PAIR)
     assert len(made) == 1
     assert first == second  # seconds too: they are those of when it was made
     assert numbers(first) == numbers(followed(Lab(TINY, "cpu"), "fgmt"))
@@ -253,22 +253,22 @@ def test_a_unit_is_made_once_whatever_laboratory_asks(project, monkeypatch):
 
 def test_the_same_seeds_give_the_same_numbers_in_another_project(project, monkeypatch):
     """Trained anew, and made anew."""
-    first = {method: Lab(TINY, "cpu").kept(transfer.transfer, method, PAIR) for method in METHODS}
+    first = {method: Lab(TINY, "cpu").kept(transfers.transfer, method, PAIR) for method in METHODS}
     monkeypatch.setenv("TRAJTRANSFER_HOME", str(project / "another"))
-    made = spied(monkeypatch, transfer, "transfer")
+    made = spied(monkeypatch, transfers, "transfer")
     for method, rows in first.items():
-        again = Lab(TINY, "cpu").kept(transfer.transfer, method, PAIR)
+        again = Lab(TINY, "cpu").kept(transfers.transfer, method, PAIR)
         assert numbers(again) == numbers(rows)
     assert len(made) == len(METHODS)
     assert len(list((project / "another" / "runs" / "networks").iterdir())) == 2
 
 
 def test_a_unit_is_made_once_by_many_threads(project, monkeypatch):
-    made = spied(monkeypatch, transfer, "transfer")
+    made = spied(monkeypatch, transfers, "transfer")
     Lab(TINY, "cpu").network(1)
 
     def ask(_):
-        return Lab(TINY, "cpu").kept(transfer.transfer, "fgmt", PAIR)
+        return Lab(TINY, "cpu").kept(transfers.transfer, "fgmt", PAIR)
 
     with ThreadPoolExecutor(4) as lanes:
         found = list(lanes.map(ask, range(4)))
@@ -282,16 +282,16 @@ def test_one_laboratory_serves_many_threads(project, lab):
     for seed in (1, 2, 3):
         lab.network(seed)
     with ThreadPoolExecutor(4) as lanes:
-        found = list(lanes.map(lambda seeds: lab.kept(transfer.transfer, "fgmt", seeds), pairs))
+        found = list(lanes.map(lambda seeds: lab.kept(transfers.transfer, "fgmt", seeds), pairs))
     for seeds, rows in zip(pairs, found, strict=True):
         assert numbers(rows) == numbers(followed(Lab(TINY, "cpu"), "fgmt", seeds))
 
 
 def test_the_clock_counts_a_unit_as_when_it_was_made(project):
     first = Lab(TINY, "cpu")
-    first.kept(transfer.transfer, "fgmt", PAIR)
+    first.kept(transfers.transfer, "fgmt", PAIR)
     second = Lab(TINY, "cpu")
-    second.kept(transfer.transfer, "fgmt", PAIR)
+    second.kept(transfers.transfer, "fgmt", PAIR)
     seconds = second.clock.seconds()
     assert seconds["transfer"] == first.clock.seconds()["transfer"] > 0
     assert seconds.keys() == {"transfer", "the rest"}
@@ -308,14 +308,14 @@ def test_the_time_of_a_unit_is_no_part_of_the_rest(monkeypatch):
         return Kept([], 7.0, name)
 
     monkeypatch.setattr(laboratory, "kept", slow)
-    lab.kept(transfer.transfer, "fgmt", PAIR)
+    lab.kept(transfers.transfer, "fgmt", PAIR)
     now[0] += 1.0
     assert lab.clock.seconds() == {"transfer": 7.0, "the rest": 1.0}
 
 
 def test_a_table_is_the_rows_of_a_unit(lab):
-    table = lab.table(transfer.transfer, "fgmt", PAIR)
-    assert table.to_dict("records") == lab.kept(transfer.transfer, "fgmt", PAIR)
+    table = lab.table(transfers.transfer, "fgmt", PAIR)
+    assert table.to_dict("records") == lab.kept(transfers.transfer, "fgmt", PAIR)
 
 
 # Addresses
@@ -365,7 +365,7 @@ def addresses(monkeypatch):
     return asked
 
 
-def ask(chosen=TINY, make=transfer.transfer, arguments=("naive", PAIR)):
+def ask(chosen=TINY, make=transfers.transfer, arguments=("naive", PAIR)):
     Lab(chosen, "cpu").kept(make, *arguments)
 
 
@@ -410,9 +410,9 @@ def test_what_decides_no_number_makes_no_other_unit(field, addresses):
 @pytest.mark.parametrize(
     ("make", "arguments"),
     [
-        (transfer.transfer, ("naive", Seeds(1, 3))),
-        (transfer.transfer, ("naive", Seeds(2, 1))),
-        (transfer.transfer, ("oracle", PAIR)),
+        (transfers.transfer, ("naive", Seeds(1, 3))),
+        (transfers.transfer, ("naive", Seeds(2, 1))),
+        (transfers.transfer, ("oracle", PAIR)),
         (accelerated_training.subsequent, ("naive", PAIR)),
         (trajectories.transfer_along, ("recorded", "naive", PAIR)),
     ],
@@ -439,7 +439,7 @@ def test_other_data_code_and_devices_are_another_unit(addresses, monkeypatch):
     ask()
     for what in ("code", "libraries", "device"):
         with monkeypatch.context() as patch:
-            known = laboratory.circumstances("trajtransfer.paper.chapters.transfer", "cpu")
+            known = laboratory.circumstances("trajtransfer.paper.transfers", "cpu")
             patch.setattr(laboratory, "circumstances", lambda *_, k=known, w=what: k | {w: "other"})
             ask()
     monkeypatch.setattr(networks, "checksums", lambda *_: {"mnist-5k": "other"})

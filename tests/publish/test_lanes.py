@@ -6,12 +6,12 @@ import pytest
 import yaml
 
 from tests.folders import project
-from trajtransfer.paper.chapters.transfer import transfers
 from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.settings import setting
 from trajtransfer.paper.storage import results
 from trajtransfer.paper.storage.project import RunError
+from trajtransfer.paper.transfers import transfers
 from trajtransfer.publish import profiles
 
 pytestmark = pytest.mark.slow

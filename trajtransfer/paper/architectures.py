@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from numbers import Integral, Real
 
@@ -172,7 +172,9 @@ def _cnn5(shape: Shape, classes: int, width: float) -> nn.Module:
     return nn.Sequential(OrderedDict(features=nn.Sequential(*features), classifier=classifier))
 
 
-def _resnet(name: str, blocks: Sequence[int], shape: Shape, classes: int, width: float) -> nn.Module:
+def _resnet(
+    name: str, blocks: Sequence[int], shape: Shape, classes: int, width: float
+) -> nn.Module:
     _require_sizes(name, width, CHANNELS)
     from trajtransfer.paper.resnet import ResNet  # loads torchvision, see `_torchvision`
 
@@ -186,7 +188,7 @@ def _resnet(name: str, blocks: Sequence[int], shape: Shape, classes: int, width:
     return model
 
 
-ARCHITECTURES = {
+ARCHITECTURES: dict[str, Callable[[Shape, int, float], nn.Module]] = {
     "mlp": _mlp,
     "cnn5": _cnn5,
     "conv8": _conv8,

@@ -1,4 +1,4 @@
-"""Claims: verdicts by intervals, from measures, criteria and gates that were fixed before the run."""
+"""Claims: verdicts by intervals, from measures against criteria that were fixed before the run."""
 
 from __future__ import annotations
 

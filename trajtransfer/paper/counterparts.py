@@ -13,6 +13,7 @@ from trajtransfer.paper.published_settings import (
     MNIST,
     RESNET18,
 )
+from trajtransfer.paper.recipe import Recipe
 from trajtransfer.paper.setting import Setting
 
 CONV8_SHORT = replace(CONV8, epochs=8)

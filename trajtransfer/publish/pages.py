@@ -27,9 +27,7 @@ from trajtransfer.publish.parameters import written
 FOOT = "## Data and provenance"
 
 
-def chapter(
-    root: Path, executed: Path, run: Run, claims: Claims, records: Records
-) -> NotebookNode:
+def chapter(root: Path, executed: Path, run: Run, claims: Claims, records: Records) -> NotebookNode:
     """The page of a run: `run` is its entry in the profile, `executed` its copy with outputs.
 
     Raises `RunError` when the code of the notebook is not the one that was run, and `DocumentError`

@@ -112,7 +112,9 @@ MEASURES = {
         ]
     ),
     "agreement": "spread-of-objective",
-    "cosine": f"{METHOD}-gradient-cosine|cosine|identity|permuted|excess|(network|start)-minus-data",
+    "cosine": (
+        f"{METHOD}-gradient-cosine|cosine|identity|permuted|excess|(network|start)-minus-data"
+    ),
     "slope": "slope(-(wide|identity|shuffled|he))?",
     "order": f"{METHOD}-by-movement-[a-z-]+",
     "share": f"{METHOD}-share-of-oracle",

@@ -123,7 +123,7 @@ def test_fine_tuned_segments_start_at_the_trained_target(lab):
     assert straight != pytest.approx(permuted)
 
 
-def test_fine_tuning_starts_at_the_best_step_and_the_source_is_in_the_last_order(monkeypatch):
+def test_fine_tuning_starts_at_the_best_step_and_the_source_is_moved_by_rebasin(monkeypatch):
     """Here the best step is the first one."""
     lab = Lab(replace(TINY, steps=2), "cpu")
     (first, _), (last, _) = lab.follow("fgmt", PAIR)
@@ -136,7 +136,8 @@ def test_fine_tuning_starts_at_the_best_step_and_the_source_is_in_the_last_order
     ((_, _, source, _),) = calls
     end = lab.network(1).end
     assert started_from is first
-    assert same(source, last.permutation(end)) and not same(source, first.permutation(end))
+    rebasin = next(lab.steps("rebasin", PAIR))
+    assert same(source, rebasin.permutation(end)) and not same(source, last.permutation(end))
 
 
 def test_the_plane_goes_through_its_corners(lab, monkeypatch):
@@ -146,7 +147,7 @@ def test_the_plane_goes_through_its_corners(lab, monkeypatch):
     assert names == ["trained target", "FGMT+FT", "permuted source"]
     expected, _ = transferred(lab, "fgmt", PAIR)
     assert same(target, lab.network(2).end) and same(tuned, expected.end)
-    *_, (step, _) = lab.follow("fgmt", PAIR)
+    step = next(lab.steps("rebasin", PAIR))
     assert same(source, step.permutation(lab.network(1).end))
     ends = zip(found.points, (target, tuned, source), strict=True)
     for (p, a), (q, b) in combinations(ends, 2):

@@ -10,7 +10,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from trajtransfer.algorithms import METHODS
-from trajtransfer.paper import measures
+from trajtransfer.paper import measures, transfers
 from trajtransfer.paper.chapters import transfer
 from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
@@ -27,7 +27,7 @@ def lab(home):
 
 @pytest.fixture(scope="module")
 def steps(lab):
-    return transfer.transfers(lab, list(METHODS), PAIRS)
+    return transfers.transfers(lab, list(METHODS), PAIRS)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_rows_are_those_of_the_laboratory_also_in_a_thread(steps):
 
 
 def test_what_was_made_is_read_back_in_every_column(lab, steps):
-    again = transfer.transfers(Lab(lab.setting, "cpu"), list(METHODS), PAIRS)
+    again = transfers.transfers(Lab(lab.setting, "cpu"), list(METHODS), PAIRS)
     assert_frame_equal(again, steps)
 
 
@@ -196,11 +196,11 @@ def test_a_killed_list_of_transfers_goes_on_where_it_was(project, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setitem(METHODS, "naive", naive._replace(steps=killed(naive, 2)))
         with pytest.raises(KeyboardInterrupt):
-            transfer.transfers(Lab(TINY, "cpu"), ["naive"], PAIRS)
+            transfers.transfers(Lab(TINY, "cpu"), ["naive"], PAIRS)
     made = folders(project)
     assert len(made) == 2
     with monkeypatch.context() as patch:
         patch.setitem(METHODS, "naive", naive._replace(steps=killed(naive, 1)))
-        found = transfer.transfers(Lab(TINY, "cpu"), ["naive"], PAIRS)
+        found = transfers.transfers(Lab(TINY, "cpu"), ["naive"], PAIRS)
     assert folders(project).items() > made.items()
     assert_frame_equal(numbers(found), numbers(whole))

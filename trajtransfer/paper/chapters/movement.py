@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from trajtransfer.paper.chapters.transfer import transfer
 from trajtransfer.paper.controls import trained
 from trajtransfer.paper.lab import Lab
-from trajtransfer.paper.measures import curves_of
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.storage.progress import progress
+from trajtransfer.paper.transfers import transfer
 
 
 class Variant(NamedTuple):
@@ -27,11 +26,12 @@ class Variant(NamedTuple):
 def of_recipe(lab: Lab, name: str, values: Sequence[float]) -> list[Variant]:
     """Trained otherwise: `name` is a field of the recipe, such as ``"lr"``."""
     chosen = lab.setting
-    recipes = {value: replace(chosen.recipe, **{name: value}) for value in values}
-    return [
-        Variant(name, value, lab.of(replace(chosen, recipe=recipe)))
-        for value, recipe in recipes.items()
-    ]
+    found = []
+    for value in values:
+        change: dict[str, Any] = {name: value}
+        recipe = replace(chosen.recipe, **change)
+        found.append(Variant(name, value, lab.of(replace(chosen, recipe=recipe))))
+    return found
 
 
 def of_width(lab: Lab, values: Sequence[float]) -> list[Variant]:
@@ -40,8 +40,10 @@ def of_width(lab: Lab, values: Sequence[float]) -> list[Variant]:
 
 
 def of_transfer(lab: Lab, name: str, values: Sequence[int]) -> list[Variant]:
-    """The same networks, transferred otherwise: `name` is a field of the setting, as ``"steps"``."""
-    return [Variant(name, value, lab.of(replace(lab.setting, **{name: value}))) for value in values]
+    """The same networks, transferred otherwise: `name` is a field of the setting."""
+    changes: list[dict[str, Any]] = [{name: value} for value in values]
+    labs = [lab.of(replace(lab.setting, **change)) for change in changes]
+    return [Variant(name, value, other) for value, other in zip(values, labs, strict=True)]
 
 
 def reached(
@@ -58,6 +60,6 @@ def reached(
             (seeds,) = [one for one in pairs if str(one) == row["pair"]]
             for method in methods:
                 steps = variant.lab.table(transfer, method, seeds)
-                ((curve,),) = curves_of(steps).values()
-                rows.append(about | row | {"method": method, "accuracy": curve.peak})
+                chosen = steps.loc[steps["selection_accuracy"].idxmax()]
+                rows.append(about | row | {"method": method, "accuracy": chosen["accuracy"]})
     return pd.DataFrame(rows)

@@ -9,7 +9,7 @@ from statistics import fmean
 import numpy as np
 import pandas as pd
 
-from trajtransfer.paper.measures.measure import Measures, apart, measure
+from trajtransfer.paper.measures.measure import Measures, measure
 
 COSINE = "{:.2f}"
 LAST = 0.8  # the end of a run is its last fifth
@@ -55,17 +55,17 @@ def effects(updates: pd.DataFrame) -> pd.DataFrame:
 
 
 def _effect(series: pd.Series, which: int) -> float:
-    apart = []
+    differences = []
     for a, b in combinations(series.index, 2):
         if [i for i in range(3) if a[i] != b[i]] == [which]:
-            apart.append(abs(series[a] - series[b]))
-    return fmean(apart) if apart else math.nan
+            differences.append(abs(series[a] - series[b]))
+    return fmean(differences) if differences else math.nan
 
 
 def of_effects(found: pd.DataFrame) -> Measures:
     """How much more network and start change than the data do, per pair."""
     more = {name: (found[name] - found["data"]).dropna() for name in ("network", "start")}
-    return {f"{name}-minus-data": measure(apart, text=COSINE) for name, apart in more.items()}
+    return {f"{name}-minus-data": measure(values, text=COSINE) for name, values in more.items()}
 
 
 def of_distances(distances: pd.DataFrame, fits: pd.DataFrame) -> Measures:
