@@ -10,6 +10,8 @@ from small_networks import mlp
 import trajtransfer as tt
 from trajtransfer.algorithms import METHODS
 
+PAPER = ("naive", "oracle", "rebasin", "gmt", "fgmt")
+
 
 def setup(generator, case=SMALL[0], steps=3):
     """A specification, a source trajectory, and gradients on one fixed mini-batch."""
@@ -51,12 +53,12 @@ def every_method(source, target, spec, end, gradients):
         yield name, list(method.steps(source, target, spec, *known[method.knows]))
 
 
-def test_every_step_is_the_central_formula(generator):
+def test_every_step_of_the_paper_s_methods_is_the_central_formula(generator):
     spec, source, gradients = setup(generator)
     target = another_start()
     for name, steps in every_method(source, target, spec, source[-1], gradients):
         assert [step.t for step in steps] == [1, 2, 3], name
-        for step in steps:
+        for step in steps if name in PAPER else ():
             expected = target + step.permutation(source[step.t] - source[0])
             assert (step.params - expected).norm() == 0
 

@@ -1,14 +1,16 @@
-"""Recipes of CONTRIBUTING.md, followed: a data set, an architecture and a solver of one's own."""
+"""Recipes of CONTRIBUTING.md, followed: a method, a data set, an architecture, a solver."""
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import nn
 
+from trajtransfer import algorithms
 from trajtransfer.matching import descent
 from trajtransfer.matching.assignment import Assignment
-from trajtransfer.paper import architectures, settings
+from trajtransfer.paper import architectures, figures, measures, settings, transfers
 from trajtransfer.paper.datasets import sources
 from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.recipe import Recipe
@@ -36,6 +38,24 @@ def two_layers(shape, classes, width):
         nn.Tanh(),
         nn.Linear(8, classes),
     )
+
+
+def half(source, target, spec):
+    """Naive, half as far."""
+    for step in algorithms.naive(source, target, spec):
+        yield step._replace(params=target + 0.5 * (step.params - target))
+
+
+def test_a_method_of_ones_own_is_known_everywhere_by_its_name(project, monkeypatch):
+    monkeypatch.setitem(algorithms.METHODS, "half", algorithms.Method("Half", "nothing", half))
+    lab = Lab(settings.setting("mnist5k-mlp", width=8, epochs=1, steps=2), "cpu")
+    rows = transfers.transfers(lab, ["naive", "half"], [PAIR])
+    curves = measures.curves_of(rows)
+    _, ax = plt.subplots()
+    figures.accuracy_curves(ax, curves)
+    assert [line.get_label() for line in ax.lines] == ["Naive", "Half"]
+    assert measures.of_transfer(curves)["half-first"].values != (0,)
+    plt.close("all")
 
 
 def test_a_data_set_and_an_architecture_of_ones_own_are_transferred(

@@ -6,6 +6,7 @@ import re
 
 from conftest import ROOT
 
+from trajtransfer.algorithms import METHODS
 from trajtransfer.paper.storage import results
 from trajtransfer.publish.tolerances import (
     COLUMNS,
@@ -18,6 +19,7 @@ from trajtransfer.publish.tolerances import (
     SAME,
     TOLERANCES,
     allowed,
+    kind_of_measure,
 )
 
 RECORDS = [
@@ -38,6 +40,12 @@ def test_a_column_has_one_kind():
 def test_a_measure_has_one_kind():
     for name in {name for record in RECORDS for name in record.measures}:
         assert sum(bool(re.fullmatch(form, name)) for form in MEASURES.values()) == 1, name
+
+
+def test_every_method_is_known_in_the_names_of_measures():
+    """So that a new one can be compared between two runs."""
+    for name in METHODS:
+        assert kind_of_measure(f"{name}-final-minus-naive") == "accuracy"
 
 
 def test_what_is_allowed_grows_from_the_same_machine_to_rough_networks():

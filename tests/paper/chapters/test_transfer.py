@@ -64,7 +64,7 @@ def test_the_paper_s_comparison_holds_on_5000_digits(steps):
 
 
 def test_rows_are_tidy_and_counted(steps):
-    assert len(steps) == 3 * 5 * 5
+    assert len(steps) == len(PAIRS) * len(METHODS) * 5
     assert set(of(steps, method="gmt")["gradient_pairs"]) == {1, 3, 6, 10, 15}
     for column in ("accuracy", "selection_accuracy"):
         assert steps[column].between(0, 1).all()
