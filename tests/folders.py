@@ -21,6 +21,7 @@ RECORD = {
     },
     "measures": {},
     "counts": {},
+    "errors": {},
 }
 
 

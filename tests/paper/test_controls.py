@@ -69,7 +69,8 @@ def test_the_random_permutation_is_one_for_all_steps(lab, points):
 
 def test_how_far_networks_moved(lab):
     rows = controls.trained(lab, [PAIR]).to_dict("records")
-    source, target = lab.network(1), lab.network(2)
+    source = lab.network(1)
+    target = lab.network(2)
     cosine = (source.start @ source.end) / (source.start.norm() * source.end.norm())
     assert rows == [
         {

@@ -383,6 +383,10 @@ def test_several_callers_on_one_damaged_file_do_not_meet(project):
         ),
         ({"fraction": 0.01}, "a batch of 128 cannot be drawn from 38 images"),
         ({"architecture": "vgg"}, "vgg"),
+        (
+            {"architecture": "resnet10", "width": 0.125},
+            "statistics=0 would leave those of other weights",
+        ),
     ],
 )
 def test_what_a_setting_cannot_get_is_refused(changes, message, project):

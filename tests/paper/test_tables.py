@@ -167,7 +167,7 @@ def test_differences_show_ours_beside_the_paper_s(chance):
     found = measures.of_generalization(frame)
     paper = of_panel("8a")
     table = tables.differences(found, paper)
-    assert len(table) == len(found) == 6
+    assert len(table) == len(found) == 7
     for row, (name, measure) in zip(table, found.items(), strict=True):
         assert row["difference"] == name.replace("-", " ")
         assert row["ours (points)"] == percent(measure.values)

@@ -10,7 +10,7 @@ from conftest import ROOT
 from tests.publish.records import places, record
 from trajtransfer.paper.storage import results
 from trajtransfer.paper.storage.outcomes import RecordFile
-from trajtransfer.paper.storage.plans import Check, Claim
+from trajtransfer.paper.storage.plans import Check, Claim, Claims
 from trajtransfer.paper.storage.reading import read_claims
 from trajtransfer.publish.comparison import compare
 
@@ -23,9 +23,14 @@ def again(measures=None, **changes):
     return record(measures, seconds={"training": 1.5}, **changes)
 
 
-def claim(**changes):
-    check = {"record": "r", "measure": "gmt-final", "says": "gain", "at_least": 0.2} | changes
-    return Claim(id="C1", claim="It gains.", where="Figure 1", checks=[Check(**check)])
+def asking(**changes) -> Claims:
+    """One claim with one check."""
+    about = {"record": "r", "measure": "gmt-final", "says": "gain", "at_least": 0.2}
+    check = Check(**(about | {"primary": True} | changes))
+    return Claims(claims=[Claim(id="C1", claim="It gains.", where="Figure 1", checks=[check])])
+
+
+NOTHING = asking(record="nowhere")
 
 
 def sides(first, second):
@@ -58,16 +63,16 @@ def test_a_busy_and_a_quiet_machine_give_no_difference_and_the_same_verdicts(rec
 
 
 def test_a_verdict_that_counts_work_is_compared():
-    cheap = claim(measure="fgmt-cost", at_least=None, at_most=0.1)
-    first = {"r": record({"fgmt-cost": [0.09]})}
-    found = compare([cheap], first, {"r": again({"fgmt-cost": [0.11]})})
+    cheap = asking(measure="fgmt-cost", at_least=None, at_most=0.1)
+    first = {"r": record({"fgmt-cost": [0.09, 0.09]})}
+    found = compare(cheap, first, {"r": again({"fgmt-cost": [0.11, 0.11]})})
     assert found.turned == ("C1",) and found.changed == ()
 
 
 def test_a_verdict_that_turns_is_named():
-    found = compare([claim()], *sides([0.1, 0.3], [0.1, 0.2]))
-    row = "| C1 | gain | 0.200 ± 0.141, n = 2 pairs | 0.150 ± 0.071, n = 2 pairs | ≥ 0.2 |"
-    assert f"{row} yes / **no** |" in found.text
+    found = compare(asking(), *sides([0.2, 0.2], [0.15, 0.15]))
+    first, second = (f"{x:.3f} [{x:.3f}, {x:.3f}], n = 2 pairs" for x in (0.2, 0.15))
+    assert f"| C1 | gain | {first} | {second} | ≥ 0.2 | holds / **fails** |" in found.text
     assert found.turned == ("C1",) and found.changed == () and found.compared == ("r",)
     assert "Verdicts that differ, by these runs alone: C1." in found.text
     assert "Compared: within tolerances, r." in found.text
@@ -76,7 +81,7 @@ def test_a_verdict_that_turns_is_named():
 
 
 def test_a_number_that_changes_is_shown_where_no_verdict_turns():
-    found = compare([claim()], *sides([0.3], [0.5]))
+    found = compare(asking(), *sides([0.3], [0.5]))
     assert found.turned == () and places(found.changed) == ["gmt-final, value 1"]
     assert "Verdicts that differ, by these runs alone: none." in found.text
     assert "| r | gmt-final, value 1 | 0.3 | 0.5 | 0.12 (accuracy) |" in found.text
@@ -84,31 +89,36 @@ def test_a_number_that_changes_is_shown_where_no_verdict_turns():
 
 def test_a_verdict_turns_where_a_value_is_lost():
     for lost in (math.inf, math.nan):
-        found = compare([claim()], *sides([0.3], [lost]))
+        found = compare(asking(), *sides([0.3, 0.3], [lost, 0.3]))
         assert found.turned == ("C1",) and places(found.changed) == ["gmt-final, value 1"]
-        assert "not finite, n = 1 pairs | ≥ 0.2 | yes / **no** |" in found.text
+        assert "not finite, n = 2 pairs | ≥ 0.2 | holds / undecided |" in found.text
+
+
+def test_a_verdict_that_becomes_undecided_turns():
+    found = compare(asking(), *sides([0.25, 0.25], [0.15, 0.3]))
+    assert found.turned == ("C1",) and "holds / undecided" in found.text
 
 
 def test_a_verdict_turns_where_no_value_is_left():
-    found = compare([claim()], *sides([0.3], []))
+    found = compare(asking(), *sides([0.3], []))
     assert found.turned == ("C1",) and places(found.changed) == ["values of gmt-final"]
 
 
 def test_on_one_machine_runs_are_compared_to_the_last_digit():
     device = "cpu, AMD EPYC with AVX2 (1 of 2 cores)"
     first, second = ({"r": one({"gmt-final": [0.5]}, device=device)} for one in (record, again))
-    assert "Compared: to the last digit, r." in compare([claim()], first, second).text
+    assert "Compared: to the last digit, r." in compare(asking(), first, second).text
 
 
 def test_forty_differences_are_shown_and_the_others_counted():
-    found = compare([], *sides([0.1] * 43, [0.9] * 43))
+    found = compare(NOTHING, *sides([0.1] * 43, [0.9] * 43))
     assert len(found.changed) == 43 and found.text.count("| r | gmt-final, value") == 40
     assert "more than their tolerance: 43." in found.text and "And 3 more." in found.text
 
 
 def test_other_versions_and_commits_are_named():
     other = again(commit="facade", versions={"torch": "3", "numpy": "2"})
-    text = compare([], {"r": record()}, {"r": other}).text
+    text = compare(NOTHING, {"r": record()}, {"r": other}).text
     assert "(first / second): commit c0ffee / facade; torch 2 / 3; numpy – / 2." in text
 
 
@@ -123,7 +133,7 @@ def test_other_versions_and_commits_are_named():
 )
 def test_runs_that_ask_another_question_and_copies_are_not_compared(other, words):
     first = {"r": record(), "alone": record()}
-    found = compare([claim(measure="pairs")], first, {"r": other, "new": record()})
+    found = compare(asking(measure="pairs"), first, {"r": other, "new": record()})
     assert found.text.startswith("Nothing could be compared")
     assert "Compared: nothing." in found.text
     places = ["- alone: only in the first folder", "- new: only in the second folder"]
@@ -135,5 +145,5 @@ def test_runs_that_ask_another_question_and_copies_are_not_compared(other, words
 def test_a_copy_that_was_changed_is_compared():
     """Whoever alters a number in a copy of a record leaves its provenance."""
     first = {"r": record({"gmt-final": [0.3]})}
-    found = compare([], first, {"r": record({"gmt-final": [0.9]})})
+    found = compare(NOTHING, first, {"r": record({"gmt-final": [0.9]})})
     assert places(found.changed) == ["gmt-final, value 1"]

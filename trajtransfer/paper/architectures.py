@@ -87,7 +87,8 @@ def _require_sizes(name: str, width: float, channels: Sequence[int]) -> None:
     Two widths that round to the same numbers of channels would be two names of one network, so the
     largest layer has to be whole.
     """
-    smallest, largest = min(channels), max(channels)
+    smallest = min(channels)
+    largest = max(channels)
     if width > WIDEST_SCALE:
         wrong = f"{name} at width={width:g} does not fit into memory"
         raise ValueError(f"{wrong}; choose at most {WIDEST_SCALE}")

@@ -63,13 +63,12 @@ class Evidence(NamedTuple):
             return Outcome.OPEN
         low, high = self.interval
         bound = self.gate.bound
-        if self.gate.at_least is not None:
-            holds, fails = low >= bound, high < bound
-        else:
-            holds, fails = high <= bound, low > bound
-        if holds:
+        above = self.gate.at_least is not None
+        if low >= bound if above else high <= bound:
             return Outcome.HOLDS
-        return Outcome.FAILS if fails else Outcome.UNDECIDED
+        if high < bound if above else low > bound:
+            return Outcome.FAILS
+        return Outcome.UNDECIDED
 
     @property
     def needed(self) -> int | None:

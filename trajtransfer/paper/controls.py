@@ -58,7 +58,8 @@ def trained(lab: Lab, pairs: Sequence[Seeds]) -> pd.DataFrame:
     rows = []
     for seeds in pairs:
         source, target = (lab.network(seed) for seed in seeds)
-        start, end = source.start, source.end
+        start = source.start
+        end = source.end
         rows.append(
             {
                 "pair": str(seeds),

@@ -56,7 +56,7 @@ def task_of(setting: Setting, device: str = "cpu") -> Task:
     whole = task(setting.dataset, setting.classes, setting.size, str(device), setting.pool)
     if setting.fraction == 1:
         return whole
-    first = torch.arange(round(setting.fraction * len(whole.train)))
+    first = torch.arange(round(setting.fraction * len(whole.train)), device="cpu")
     return replace(whole, train=whole.train.subset(first))
 
 
@@ -130,7 +130,17 @@ def require_fit(setting: Setting) -> None:
             )
     require_trainable(setting)
     with torch.device("meta"):
-        _built(setting, 0, "meta")
+        model = _built(setting, 0, "meta")
+    if any(name.endswith("running_mean") for name, _ in model.named_buffers()):
+        _require_statistics(setting)
+
+
+def _require_statistics(setting: Setting) -> None:
+    if not setting.statistics:
+        raise ValueError(
+            f"{setting.name} has running statistics, and statistics=0 would leave those of other "
+            "weights; say from how many training images they are estimated"
+        )
 
 
 def require_trainable(setting: Setting) -> None:

@@ -22,11 +22,11 @@ WORDS = {
     Outcome.UNDECIDED: "undecided",
     Outcome.OPEN: "not run",
 }
-COUNTED = {
-    Outcome.HOLDS: "hold",
-    Outcome.FAILS: "fail",
-    Outcome.UNDECIDED: "are undecided",
-    Outcome.OPEN: "were not run",
+COUNTED = {  # of one claim, and of several
+    Outcome.HOLDS: ("holds", "hold"),
+    Outcome.FAILS: ("fails", "fail"),
+    Outcome.UNDECIDED: ("is undecided", "are undecided"),
+    Outcome.OPEN: ("was not run", "were not run"),
 }
 
 
@@ -58,7 +58,7 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     for outcome, words in COUNTED.items():
         ids = [verdict.claim.id for verdict in verdicts if verdict.outcome is outcome]
         if ids:
-            parts.append(f"**{len(ids)} {words}** ({', '.join(ids)})")
+            parts.append(f"**{len(ids)} {words[len(ids) > 1]}** ({', '.join(ids)})")
     return f"Of the paper's {len(verdicts)} claims, " + ", ".join(parts) + ".\n"
 
 

@@ -6,6 +6,8 @@ import math
 import re
 from typing import NamedTuple
 
+from trajtransfer.algorithms import METHODS
+
 HERE = "trajtransfer/publish/tolerances.py"
 # How alike two machines are: same processor, threads and libraries; others; others for small
 # networks whose training amplifies rounding, so that another processor gives other ones.
@@ -68,7 +70,7 @@ COLUMNS_OF_KINDS = {
     "weight space": "control, distance, u, v",
     "distance": "distances/distance",
     "ratio": "invariance/control, movement",
-    "cosine": "cosine, gradient_cosine, relative",
+    "cosine": ("cosine, effects/data, effects/network, effects/start, gradient_cosine, relative"),
     "slope": "high, intercept, low, slope",
     "epochs": "epochs, saved",
     "sweeps": "assignments, sweeps",
@@ -81,7 +83,7 @@ COLUMNS_OF_KINDS = {
 COLUMNS = {
     column: kind for kind, columns in COLUMNS_OF_KINDS.items() for column in columns.split(", ")
 }
-METHOD = "(naive|oracle|rebasin|gmt|fgmt|standard|short)"
+METHOD = f"({'|'.join([*METHODS, 'standard', 'short'])})"
 MEASURES = {
     "count": "pairs",
     "rounding": "largest-change",

@@ -70,21 +70,23 @@ def test_a_profile_keeps_lists_numbers_and_texts_apart(tmp_path):
     assert found == given and type(found["widths"][0]) is int and found["fast"] is True
 
 
-def check(content: list, claim: int = 0) -> dict:
+def check(content: dict, claim: int = 0) -> dict:
     """The first check of a claim."""
-    return content[claim]["checks"][0]
+    return content["claims"][claim]["checks"][0]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: check(c).pop("at_most"), "claim 1.checks.0: a check needs exactly one of"),
+        (lambda c: check(c).pop("at_most"), "claims.0.checks.0: a check needs exactly one of"),
+        (lambda c: c["gates"][1].pop("at_least"), "gates.1: a check needs exactly one of"),
+        (lambda c: check(c).update(primary=False), "claims.0: a claim is decided by one primary"),
         (lambda c: check(c).update(at_least=0), "exactly one of at_least and at_most"),
         (lambda c: check(c).update(at_most=float("inf")), "a finite number"),
-        (lambda c: c[3].update(checks=[]), "claim 4.checks: List should have at least 1 item"),
-        (lambda c: c.append(c[0]), "several claims are called C1"),
-        (lambda c: c.clear(), "it should be a list of claims and is a list"),
-        (lambda c: check(c, 1).update(panel=4), "claim 2.checks.0.panel: Input should be a valid"),
+        (lambda c: c["claims"][3].update(checks=[]), "claims.3.checks: List should have at least"),
+        (lambda c: c["claims"].append(c["claims"][0]), "several claims are called C1"),
+        (lambda c: c.pop("claims"), "claims: Field required"),
+        (lambda c: check(c, 1).update(panel=4), "claims.1.checks.0.panel: Input should be a valid"),
     ],
 )
 def test_claims_are_refused_at_the_place_where_they_are_wrong(change, message, tmp_path):
@@ -132,7 +134,7 @@ def test_items_of_the_paper_are_refused_at_the_place_where_they_are_wrong(
 
 
 def test_claims_and_documents_do_not_change():
-    claim = read_claims(ROOT)[0]
+    claim = read_claims(ROOT).claims[0]
     assert isinstance(claim, Claim)
     with pytest.raises(ValueError, match="frozen"):
         claim.id = "C2"

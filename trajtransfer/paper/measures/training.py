@@ -83,8 +83,8 @@ def of_generalization(training: pd.DataFrame, images: int = 0) -> Measures:
 
 def _gain(ours: pd.DataFrame, theirs: pd.DataFrame, images: int) -> Measure:
     """The differences of accuracies, per pair."""
-    a, b = ours["accuracy"], theirs["accuracy"]
-    return measure(apart(a, b), error=sampling_error(images, a, b))
+    accuracies = [rows["accuracy"] for rows in (ours, theirs)]
+    return measure(apart(*accuracies), error=sampling_error(images, *accuracies))
 
 
 def of_ensembles(ensembles: pd.DataFrame, images: int = 0) -> Measures:

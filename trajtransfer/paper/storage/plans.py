@@ -78,7 +78,8 @@ class Gate(Document):
     @property
     def bound(self) -> float:
         """The number of the bound, whichever way it is."""
-        return self.at_most if self.at_least is None else self.at_least  # type: ignore[return-value]
+        (bound,) = [x for x in (self.at_least, self.at_most) if x is not None]
+        return bound
 
 
 class Check(Gate):
