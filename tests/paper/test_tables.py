@@ -198,6 +198,7 @@ def test_barriers_are_shown_as_they_are_measured(chance):
             "to": end,
             "pair": pair,
             "barrier": chance.random(),
+            "rise": chance.random(),
             "accuracy barrier": chance.random(),
         }
         for pair in PAIRS
