@@ -37,7 +37,6 @@ A_MEASURE = {
     "cosine": "permuted",
     "slope": "slope",
     "ratio": "movement",
-    "order": "gmt-by-movement-lr",
     "share": "fgmt-share-of-oracle",
     "epochs": "fgmt-saved-90",
     "work": "fgmt-cost",

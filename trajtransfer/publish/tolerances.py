@@ -41,7 +41,6 @@ TOLERANCES = {
     "slope": Tolerance(0.3, "log-log, of distances that are means over draws"),
     "distance": Tolerance(0.3, "distances between gradients of length 1"),
     "ratio": Tolerance(0.5, "a quotient of two such numbers: a factor of two", relative=True),
-    "order": Tolerance(2.0, "a rank correlation of a few values"),
     "share": Tolerance(1.0, "a quotient of differences of accuracy"),
     "epochs": Tolerance(8, "when a curve crosses a line: half of the training of a quick run"),
     "sweeps": Tolerance(0.5, "when a descent stops: a factor of two", relative=True),
@@ -52,14 +51,14 @@ TOLERANCES = {
 COLUMNS_OF_KINDS = {
     "label": (
         "condition, data, from, layer, method, network, order, pair, pre-trained on, products, "
-        "series, source, start, to, trajectory, varied"
+        "series, source, start, to, trajectory"
     ),
     "count": (
         "T, draw, epoch, epochs per member, gradient pairs, gradient_pairs, group, iteration, "
         "members, number, permutation, s, samples, samples of training, sweep, "
         "sweeps per match at most, t"
     ),
-    "rounding": "change, position, share, value, width",
+    "rounding": "change, position, share, width",
     "accuracy": (
         "accuracy, accuracy barrier, accuracy of members, calibration error, disagreement, gap, "
         "peak, selection_accuracy, source accuracy, target accuracy, test_accuracy, "
@@ -118,7 +117,6 @@ MEASURES = {
         f"{METHOD}-gradient-cosine|cosine|identity|permuted|excess|(network|start)-minus-data"
     ),
     "slope": "slope(-(wide|identity|shuffled|he))?",
-    "order": f"{METHOD}-by-movement-[a-z-]+",
     "share": f"{METHOD}-share-of-oracle",
     "ratio": f"ratio|movement|{METHOD}-drift-over-(control|step)|control-change",
     "epochs": rf"{METHOD}-saved-\d+",

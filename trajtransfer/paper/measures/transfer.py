@@ -154,20 +154,6 @@ def _in_order(ours: Sequence[Curve], theirs: Sequence[Curve]) -> list[Curve]:
     return [mine for _, mine in _paired(theirs, ours)]
 
 
-def of_movement(reached: pd.DataFrame) -> Measures:
-    """Spearman's rank correlation of a method's accuracy with how far the source moved, per pair.
-
-    Over all variants of each kind that was `varied`.
-    """
-    measures: Measures = {}
-    for (varied, method), mine in reached.groupby(["varied", "method"], sort=False):
-        by_pair = mine.groupby("pair", sort=False)[["movement", "accuracy"]]
-        found = by_pair.apply(lambda rows: rows["movement"].corr(rows["accuracy"], "spearman"))
-        name = f"{method}-by-movement-{varied.replace('_', '-')}"
-        measures[name] = measure(found.dropna(), text="{:.2f}")
-    return measures
-
-
 def of_trajectories(steps: pd.DataFrame, images: int = 0) -> Measures:
     """Of each gradient method: what linear trajectories gain over recorded, cosine over uniform.
 
