@@ -228,17 +228,18 @@ def test_prose_quotes_the_measures_of_a_record_by_its_name(own, glued):
     ("values", "outcome", "quoted"),
     [
         ((), Outcome.OPEN, "–"),
-        ((0.5, math.nan), Outcome.FAILS, "nan%"),
-        ((0.5,), Outcome.HOLDS, "50.0%"),
+        ((0.5, math.nan), Outcome.UNDECIDED, "nan%"),
+        ((0.5, 0.5), Outcome.HOLDS, "50.0%"),
     ],
 )
 def test_what_a_run_cannot_tell_decides_nothing(values, outcome, quoted, folder, own, glued):
     """No value stands for it; a NaN among the values of pairs is one, and meets no criterion."""
     own.measure({"effect": measure(values)})
     record = written(own, folder)
-    check = Check(record="mine", measure="effect", says="an effect", at_least=0)
+    about = {"record": "mine", "measure": "effect", "says": "an effect"}
+    check = Check(**about, at_least=0, primary=True)
     claim = Claim(id="C1", claim="It has one.", where="Figure 1", checks=[check])
-    assert judge(claim, {"mine": record}).outcome is outcome
+    assert judge(claim, [], {"mine": record}).outcome is outcome
     assert str(glued["mine-effect"]) == quoted
 
 

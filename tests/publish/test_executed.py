@@ -13,7 +13,7 @@ from conftest import ROOT
 
 from trajtransfer.paper.storage import results
 from trajtransfer.paper.storage.outcomes import RecordFile
-from trajtransfer.paper.storage.reading import read_json
+from trajtransfer.paper.storage.reading import read_claims, read_json
 from trajtransfer.publish import pages
 from trajtransfer.publish.differences import differences
 from trajtransfer.publish.profiles import profile_of
@@ -21,6 +21,7 @@ from trajtransfer.publish.profiles import profile_of
 REFERENCE = ROOT / "tests" / "reference"
 INPUTS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PUBLISHED = sorted((ROOT / "book" / "published").glob("*.ipynb"))
+CLAIMS = read_claims(ROOT)
 COPIES = [*sorted(REFERENCE.glob("*.ipynb")), *PUBLISHED]
 
 
@@ -38,7 +39,7 @@ def test_executed_copies_are_those_of_the_inputs(path):
     listing, records = results.read(path.parent)
     runs = {run.name: run for run in profile_of(ROOT, listing.profile).runs}
     run = runs[path.stem]
-    pages.chapter(ROOT, path, run, [], records)  # refuses code that is not the notebook's
+    pages.chapter(ROOT, path, run, CLAIMS, records)  # refuses code that is not the notebook's
     executed = read(path)
     assert executed.metadata.papermill.parameters == run.parameters | {"record": run.name}
     origin = records[run.name].provenance
