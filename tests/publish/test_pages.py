@@ -81,7 +81,7 @@ def test_a_page_opens_with_the_claims_and_closes_with_what_was_found():
     closing = text(found).split("## What we found")[1]
     assert "[C7](../claims.md) " in closing and "| C6 *(beside)* |" in closing
     assert "share of the way from Naive to Oracle" not in closing  # another chapter's check
-    assert "What we found" not in text(page("assumption_p_own"))
+    assert "What we found" not in text(page("own_network"))
 
 
 def changed(tmp_path, old: str, new: str):
