@@ -69,7 +69,7 @@ COLUMNS_OF_KINDS = {
     "weight space": "control, distance, u, v",
     "distance": "distances/distance",
     "ratio": "invariance/control, movement",
-    "cosine": ("cosine, effects/data, effects/network, effects/start, gradient_cosine, relative"),
+    "cosine": "cosine, effects/data, effects/network, effects/start, gradient_cosine, relative",
     "slope": "high, intercept, low, slope",
     "epochs": "epochs, saved",
     "sweeps": "assignments, sweeps",
