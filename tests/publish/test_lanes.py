@@ -10,6 +10,7 @@ from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.settings import setting
 from trajtransfer.paper.storage import results
+from trajtransfer.paper.storage.folders import WORK
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.transfers import transfers
 from trajtransfer.publish import profiles
@@ -44,7 +45,7 @@ def test_two_lanes_give_the_numbers_and_the_order_of_the_profile(tmp_path, monke
     output = profiles.reproduce(root, "quick", tmp_path / "results", "cpu")
     listing, records = results.read(output)
     assert list(listing.runs) == ["transfer_1", "transfer_3", "transfer_5"]
-    assert not [path for path in output.iterdir() if "work" in path.name]
+    assert not [path for path in output.iterdir() if path.name.startswith(WORK)]
     monkeypatch.setenv("TRAJTRANSFER_HOME", str(tmp_path / "elsewhere"))
     lab = Lab(setting("mnist5k-mlp", width=16, steps=2), "cpu")
     for number in (1, 3, 5):
