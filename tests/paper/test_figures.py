@@ -169,6 +169,9 @@ WITH_METHODS = {
     "by_disagreement": lambda: drawn(
         figures.by_disagreement, disagreement("gmt", "fgmt"), "accuracy", "accuracy (%)"
     ),
+    "points": lambda: drawn(
+        figures.points, steps("gmt", "fgmt"), "t", "accuracy", "method", labels=AXES
+    ),
     "agreement": lambda: drawn(figures.agreement, agreements("gmt", "fgmt")),
     "segments": lambda: drawn(figures.segments, barriers("gmt", "fgmt")),
     "trajectories": lambda: drawn(figures.trajectories, walks("GMT", "FGMT")),
@@ -354,6 +357,22 @@ def test_ensembles_are_points_of_disagreement_and_score(column, scale):
     for one, row in zip(ax.lines, frame.to_dict("records"), strict=True):
         expected = [(100 * row["disagreement"], scale * row[column])]
         assert np.allclose(points(one), expected) and one.get_linestyle() == "None"
+
+
+def test_points_are_the_rows():
+    frame = steps("naive", "gmt")
+    ax = drawn(figures.points, frame, "t", "accuracy", "method", labels=AXES)
+    assert legend(ax) == ["Naive", "GMT"] and (ax.get_xlabel(), ax.get_ylabel()) == AXES
+    for one, (_, mine) in zip(ax.lines, frame.groupby("method", sort=False), strict=True):
+        assert np.allclose(points(one), list(zip(mine["t"], 100 * mine["accuracy"], strict=True)))
+        assert one.get_linestyle() == "None"
+
+
+def test_an_axis_is_logarithmic_where_it_can_be():
+    for least, scale in ((0.0, "linear"), (0.1, "log")):
+        frame = steps("gmt").assign(t=lambda rows, least=least: rows["t"] - 1 + least)
+        ax = drawn(figures.curves, frame, "t", "accuracy", "method", labels=AXES, log=True)
+        assert ax.get_xscale() == scale
 
 
 @pytest.mark.parametrize(("x", "other"), [("T", "width"), ("width", "T")])
@@ -544,6 +563,7 @@ def test_every_figure_is_exported():
         "loss_profiles",
         "network_diagram",
         "plane",
+        "points",
         "reported_curves",
         "scaling",
         "segments",

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from trajtransfer.landscape import Interpolation
 from trajtransfer.objective import Score
@@ -220,6 +221,17 @@ def with_tests(count, chance):
     return [row | {"test_accuracy": row["accuracy"] if row["t"] == 2 else None} for row in rows]
 
 
+def variants(count, chance):
+    """Each pair with a movement of its own in each variant, and both methods."""
+    return [
+        {"pair": pair, "method": method, "varied": "lr", "value": value}
+        | {"movement": chance.random(), "accuracy": chance.random()}
+        for pair in pair_names(count)
+        for value in (0.1, 0.2, 0.3, 0.4)
+        for method in ("naive", "fgmt")
+    ]
+
+
 def precisions(count, chance):
     return [
         {"network": "mlp", "width": 8 * width, "products": products, "accuracy": chance.random()}
@@ -251,6 +263,7 @@ CASES = {
     ),
     "tests": Case(with_tests, lambda frame: measures.of_tests(frame, IMAGES), ("method", "pair")),
     "networks": Case(trained, lambda frame: measures.of_networks(frame, IMAGES)),
+    "movement": Case(variants, measures.of_movement),
     "trajectories": Case(trajectories, measures.of_trajectories, ("trajectory", "method", "pair")),
     "training": Case(trainings, measures.of_training, ("method", "pair")),
     "generalization": Case(generalizations, measures.of_generalization),
@@ -270,6 +283,7 @@ COUNTED = {
     "transfers": {"pairs"},
     "tests": {"pairs"},
     "networks": {"pairs"},
+    "movement": {"pairs"},
     "trajectories": {"pairs"},
     "training": {"pairs"},
     "generalization": {"pairs"},
@@ -392,6 +406,21 @@ def test_the_basin_of_one_method_can_be_measured(alone):
 
 
 # Transferred trajectories
+
+
+def test_accuracy_by_movement_is_a_rank_correlation_of_different_runs():
+    frame = made("movement")
+    found = values(measures.of_movement(frame))
+    for method, mine in frame.groupby("method"):
+        expected = [
+            spearmanr(one["movement"], one["accuracy"]).statistic
+            for _, one in mine.groupby("pair", sort=False)
+        ]
+        assert found[f"{method}-by-movement"] == pytest.approx(expected)
+    again = pd.concat([frame, frame.head(2), frame.head(2)])
+    assert values(measures.of_movement(again)) == found
+    still = frame.assign(accuracy=frame["accuracy"].where(frame["pair"] != frame["pair"][0], 0.1))
+    assert values(measures.of_movement(still)) == {name: v[1:] for name, v in found.items()}
 
 
 def test_a_curve_knows_its_first_last_and_chosen_step():

@@ -270,6 +270,25 @@ def test_sweeps_are_shown_by_their_limit(chance):
             assert row[name] == mean_text(mine[name].tolist(), 3)
 
 
+def test_variants_are_shown_with_their_networks_and_what_each_method_reached(chance):
+    frame = pd.DataFrame(
+        {"varied": varied, "value": value, "pair": pair, "method": method, "movement": value}
+        | {"source accuracy": value / 2, "target accuracy": 0.5, "accuracy": chance.random()}
+        for varied, value in (("lr", 0.1), ("lr", 0.2), ("epochs", 1.0))
+        for pair in PAIRS
+        for method in ("naive", "fgmt")
+    )
+    table = tables.variants(frame)
+    found = [(row["varied"], row["value"]) for row in table]
+    assert found == [("lr", "0.1"), ("lr", "0.2"), ("epochs", "1")]
+    for row in table:
+        mine = frame[(frame["varied"] == row["varied"]) & (frame["value"] == float(row["value"]))]
+        assert row["movement"] == mean_text([float(row["value"])] * 3, 2)
+        assert row["source accuracy"] == percent([float(row["value"]) / 2] * 3)
+        for method, reached in mine.groupby("method"):
+            assert row[method] == percent(reached["accuracy"].tolist())
+
+
 def test_accuracies_of_networks_are_shown_in_per_cent():
     assert tables.accuracies({"new network": 0.1234, "old network": 1.0}) == [
         {"": "new network", "accuracy (%)": "12.3"},

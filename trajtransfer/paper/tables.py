@@ -109,6 +109,21 @@ def sweeps(rows: pd.DataFrame, limit: str) -> list[Row]:
     return table
 
 
+def variants(rows: pd.DataFrame) -> list[Row]:
+    """What was reached with each value of each thing that was varied, over the pairs."""
+    table = []
+    for (varied, value), mine in rows.groupby(["varied", "value"], sort=False):
+        of_pairs = mine.drop_duplicates("pair")
+        row: Row = {"varied": varied, "value": f"{value:g}"}
+        row["movement"] = mean_text(of_pairs["movement"].tolist(), 2)
+        for column in ("source accuracy", "target accuracy"):
+            row[column] = percent(of_pairs[column].tolist())
+        for method, reached in mine.groupby("method", sort=False):
+            row[str(method)] = percent(reached["accuracy"].tolist())
+        table.append(row)
+    return table
+
+
 def rounded(rows: pd.DataFrame) -> list[Row]:
     """Rows of costs: seconds, shares and operations with three digits."""
     return [{name: _short(value) for name, value in row.items()} for row in rows.to_dict("records")]

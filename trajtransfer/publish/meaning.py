@@ -23,7 +23,7 @@ from trajtransfer.publish.parameters import Values, parameters, written
 from trajtransfer.schedules import MOST_STEPS
 
 # From the least to the largest value of a parameter; what 0 means stands in the help of the
-# parameter.
+# parameter, and what an empty list means where there can be one.
 RANGES: dict[str, tuple[float, float]] = {
     "steps": (0, MOST_STEPS),
     "batch_size": (0, 2**31),
@@ -42,6 +42,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "samples": (1, 10**6),
     "restarts": (1, 1_000),
 }
+LEAST = 1e-6  # of a real number that has to be positive
 MOST = 10**6  # what a number in a list can be
 OF_A_SETTING = (
     "preset",
@@ -67,13 +68,12 @@ def check_meaning(path: Path, given: Values) -> dict[str, str]:
     """
     known = parameters(path)
     values = _complete(path, given)
+    may_be_empty = {name for name, one in known.items() if "empty:" in one.help}
     try:
         for name, value in values.items():
             _check_number(name, value)
-            if name in _READERS:
+            if name in _READERS and (value or name not in may_be_empty):
                 _READERS[name](value)
-        if "widths" in values:
-            _check_widths(values)
         if "panel" in values:
             _check_panel(values["panel"], known["panel"].default)
         return _checked_data(values)
@@ -97,6 +97,17 @@ def require_numbers(name: str, values: Sequence[int], most: int = MOST) -> None:
         if value > most:
             raise ValueError(
                 f"{name}={written(values)}: {value} cannot be meant; choose at most {most}"
+            )
+
+
+def require_reals(name: str, values: Sequence[float], least: float) -> None:
+    """Raise ``ValueError`` unless these are numbers from `least` to `MOST`, none of them twice."""
+    _require_different(name, values, "number")
+    for value in values:
+        if not least <= value <= MOST:
+            raise ValueError(
+                f"{name}={written(values)}: {value} cannot be meant; "
+                f"give numbers from {least:g} to {MOST}"
             )
 
 
@@ -142,12 +153,6 @@ def _check_number(name: str, value: Any) -> None:
         raise ValueError(f"{name}={value:g} cannot be meant; give a value from {low:g} to {high:g}")
 
 
-def _check_widths(values: Values) -> None:
-    """Where there are several settings, no widths are those of the settings."""
-    if values["widths"] or "settings" not in values:
-        require_numbers("widths", values["widths"])
-
-
 def _check_panel(panel: str, default: str) -> None:
     """A panel of the same figure of the paper as the default."""
     known = sorted({label.partition("-")[0] for label in panels()} - {"ensemble"})
@@ -181,6 +186,8 @@ def _checked_data(values: Values) -> dict[str, str]:
 def _chosen(values: Values) -> list[Setting]:
     """The settings that a notebook is about, changed as its parameters say; it may have none."""
     changes = {name: values[name] for name in OF_A_SETTING if name in values}
+    if values.get("batch_sizes"):
+        changes["batch_size"] = max(values["batch_sizes"])
     widths = values.get("widths") or [values.get("width", 0)]
     return settings(_setting_names(values), widths, **changes)
 
@@ -197,6 +204,11 @@ _READERS: dict[str, Callable[[Any], object]] = {
     "groups": require_groups,
     "methods": require_methods,
     "settings": require_settings,
+    "widths": lambda values: require_reals("widths", values, LEAST),
+    "learning_rates": lambda values: require_reals("learning_rates", values, LEAST),
+    "weight_decays": lambda values: require_reals("weight_decays", values, 0),
+    "training_epochs": lambda values: require_numbers("training_epochs", values),
+    "batch_sizes": lambda values: require_numbers("batch_sizes", values),
     "lengths": lambda values: require_numbers("lengths", values, MOST_STEPS),
     "limits": lambda values: require_numbers("limits", values),
     "task": _check_task,

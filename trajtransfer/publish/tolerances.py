@@ -43,6 +43,7 @@ TOLERANCES = {
     "ratio": Tolerance(0.5, "a quotient of two such numbers: a factor of two", relative=True),
     "share": Tolerance(1.0, "a quotient of differences of accuracy"),
     "epochs": Tolerance(8, "when a curve crosses a line: half of the training of a quick run"),
+    "correlation": Tolerance(1.0, "of the ranks of a few accuracies, some of them alike"),
     "sweeps": Tolerance(0.5, "when a descent stops: a factor of two", relative=True),
     "work": Tolerance(0.5, "counted operations follow the sweeps", relative=True),
     "seconds": Tolerance(math.inf, "depends on what else the machine does: reported, not compared"),
@@ -51,14 +52,14 @@ TOLERANCES = {
 COLUMNS_OF_KINDS = {
     "label": (
         "condition, data, from, layer, method, network, order, pair, pre-trained on, products, "
-        "series, source, start, to, trajectory"
+        "series, source, start, to, trajectory, varied"
     ),
     "count": (
         "T, draw, epoch, epochs per member, gradient pairs, gradient_pairs, group, iteration, "
         "members, number, permutation, s, samples, samples of training, sweep, "
         "sweeps per match at most, t"
     ),
-    "rounding": "change, position, share, width",
+    "rounding": "change, position, share, value, width",
     "accuracy": (
         "accuracy, accuracy barrier, accuracy of members, calibration error, disagreement, gap, "
         "peak, selection_accuracy, source accuracy, target accuracy, test_accuracy, "
@@ -118,6 +119,7 @@ MEASURES = {
     ),
     "slope": "slope(-(wide|identity|shuffled|he))?",
     "share": f"{METHOD}-share-of-oracle",
+    "correlation": f"{METHOD}-by-movement",
     "ratio": f"ratio|movement|{METHOD}-drift-over-(control|step)|control-change",
     "epochs": rf"{METHOD}-saved-\d+",
     "work": "f?gmt-(cost|share|largest-share)",

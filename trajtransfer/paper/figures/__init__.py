@@ -4,6 +4,7 @@ from trajtransfer.paper.figures.accuracy import (
     accuracy_curves,
     by_disagreement,
     curves,
+    points,
     reported_curves,
     scaling,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "loss_profiles",
     "network_diagram",
     "plane",
+    "points",
     "reported_curves",
     "scaling",
     "segments",

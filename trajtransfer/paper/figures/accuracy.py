@@ -28,13 +28,25 @@ def curves(
     """The column `y` against `x`, one line per value of `by`: mean with a band of one deviation.
 
     Rows without a value are left out; `labels` are those of the axes, and `log` makes the first one
-    logarithmic. Methods have their own colours and markers.
+    logarithmic where all of `x` is positive. Methods have their own colours and markers.
     """
     scale = 100 if percent else 1
     for number, (name, mine) in enumerate(rows.groupby(by, sort=False)):
         values = mine.dropna(subset=[y]).groupby(x)[y]
         line_with_band(ax, values.mean() * scale, values.std() * scale, style_of(name, number))
-    ax.set(xlabel=labels[0], ylabel=labels[1], xscale="log" if log else "linear")
+    scale_of_x = "log" if log and rows[x].min() > 0 else "linear"
+    ax.set(xlabel=labels[0], ylabel=labels[1], xscale=scale_of_x)
+    ax.legend(fontsize=7)
+
+
+def points(
+    ax: Axes, rows: pd.DataFrame, x: str, y: str, by: str, *, labels: tuple[str, str]
+) -> None:
+    """The column `y` (%) against `x`, a marker for each row and a colour per value of `by`."""
+    for number, (name, mine) in enumerate(rows.groupby(by, sort=False)):
+        style = style_of(name, number)
+        ax.plot(mine[x], 100 * mine[y], ls="", markersize=4, alpha=0.7, **style)
+    ax.set(xlabel=labels[0], ylabel=labels[1])
     ax.legend(fontsize=7)
 
 

@@ -30,6 +30,7 @@ from trajtransfer.paper.measures.training import (
 from trajtransfer.paper.measures.transfer import (
     Curve,
     curves_of,
+    of_movement,
     of_networks,
     of_pairs,
     of_tests,
@@ -63,6 +64,7 @@ __all__ = [
     "of_fine_tuned",
     "of_generalization",
     "of_matching",
+    "of_movement",
     "of_networks",
     "of_pairs",
     "of_panel",

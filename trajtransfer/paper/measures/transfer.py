@@ -154,6 +154,23 @@ def _in_order(ours: Sequence[Curve], theirs: Sequence[Curve]) -> list[Curve]:
     return [mine for _, mine in _paired(theirs, ours)]
 
 
+def of_movement(reached: pd.DataFrame) -> Measures:
+    """Spearman's rank correlation of a method's accuracy with how far its source had moved.
+
+    One value per pair, over its runs, each counted once. A pair whose accuracies or movements are
+    all alike has none.
+    """
+    measures: Measures = {}
+    for method, mine in reached.groupby("method", sort=False):
+        found = []
+        for _, of_pair in mine.groupby("pair", sort=False)[["movement", "accuracy"]]:
+            ranks = of_pair.drop_duplicates().rank()
+            if ranks.nunique().min() > 1:
+                found.append(ranks["movement"].corr(ranks["accuracy"]))
+        measures[f"{method}-by-movement"] = measure(found, text="{:.2f}")
+    return measures
+
+
 def of_trajectories(steps: pd.DataFrame, images: int = 0) -> Measures:
     """Of each gradient method: what linear trajectories gain over recorded, cosine over uniform.
 
