@@ -20,6 +20,9 @@ CONV8_SHORT = replace(CONV8, epochs=8)
 RESNET18_SHORT = replace(RESNET18, epochs=4, warmup_epochs=1)
 LOW_DIGITS = (0, 1, 2, 3, 4)
 HIGH_DIGITS = (5, 6, 7, 8, 9)
+# Two halves of Fashion-MNIST, each with tops, a coat or a dress, and shoes.
+FIRST_HALF = (0, 1, 2, 5, 8)
+SECOND_HALF = (3, 4, 6, 7, 9)
 DIGITS = replace(MNIST, name="mnist5k-mlp", dataset="mnist-5k", width=1024, exact=False)
 DIGITS_LOW = replace(
     DIGITS, name="digits04-mlp", width=512, steps=15, batch_size=256, classes=LOW_DIGITS
@@ -179,7 +182,7 @@ CNN5 = Setting(
     dataset="fashion-mnist",
     architecture="cnn5",
     width=0.5,
-    recipe=SHORT,
+    recipe=replace(SHORT, lr=0.05),
     steps=10,
     batch_size=256,
     size=16,
@@ -214,4 +217,13 @@ FASHION_DIGITS_RESNET10 = replace(
     recipe=replace(RESNET10.recipe, epochs=10, lr=0.05),
     pretrained=RESNET10,
     panel="5e",
+)
+FASHION_HALVES_RESNET10 = replace(
+    FASHION_DIGITS_RESNET10,
+    name="fashion-halves14-resnet10",
+    dataset="fashion-mnist",
+    classes=SECOND_HALF,
+    fraction=0.03,
+    pretrained=replace(RESNET10, name="fashion-half14-resnet10", classes=FIRST_HALF, fraction=0.5),
+    panel="5d",
 )
