@@ -210,8 +210,10 @@ def test_barriers_are_shown_as_they_are_measured(chance):
     assert len(table) == 4
     for method in ("oracle", "fgmt"):
         for end, name in (("Source*", "source"), ("trained target", "target")):
-            shown = table[method, end]["barrier (nats)"]
-            assert shown == mean_text(found[f"{method}-to-{name}"].values, 3)
+            row = table[method, end]
+            assert row["barrier (nats)"] == mean_text(found[f"{method}-to-{name}"].values, 3)
+            rise = mean_text(found[f"{method}-rise-to-{name}"].values, 3)
+            assert row["rise above the end (nats)"] == rise
 
 
 def test_fine_tuned_barriers_are_shown_as_they_are_measured(chance):
@@ -222,6 +224,7 @@ def test_fine_tuned_barriers_are_shown_as_they_are_measured(chance):
             "to": end,
             "pair": pair,
             "barrier": chance.random(),
+            "rise": chance.random(),
             "accuracy barrier": chance.random(),
         }
         for pair in PAIRS
@@ -237,17 +240,18 @@ def test_fine_tuned_barriers_are_shown_as_they_are_measured(chance):
 
 def test_barriers_are_those_of_one_kind_of_segment():
     rows = [
-        ("fgmt", "Source*", 1.0, 0.1),
-        ("fgmt", "trained target", 50.0, 0.0),
-        ("fgmt", "Source*", 3.0, 0.3),
-        ("oracle", "Source*", 70.0, 0.0),
+        ("fgmt", "Source*", 1.0, 2.0, 0.1),
+        ("fgmt", "trained target", 50.0, 50.0, 0.0),
+        ("fgmt", "Source*", 3.0, 4.0, 0.3),
+        ("oracle", "Source*", 70.0, 70.0, 0.0),
     ]
-    frame = pd.DataFrame(rows, columns=["from", "to", "barrier", "accuracy barrier"])
+    frame = pd.DataFrame(rows, columns=["from", "to", "barrier", "rise", "accuracy barrier"])
     first, *_ = tables.barriers(frame)
     assert first == {
         "from": "fgmt",
         "to": "Source*",
         "barrier (nats)": "2.000 ± 1.414",
+        "rise above the end (nats)": "3.000 ± 1.414",
         "barrier of accuracy (points)": "20.0 ± 14.1",
     }
 

@@ -23,6 +23,7 @@ from trajtransfer.publish.claim_tables import (
     reported_text,
     runs_page,
     summary,
+    turning_table,
     undecided_table,
     values_text,
     words_of,
@@ -60,6 +61,28 @@ def claim(*checks: Check, name: str = "C1") -> Claim:
 RECORDS = {"r": record({"gain": [1.0]})}
 GATE = Gate(record="r", measure="trained", says="accuracy of the source", at_least=0.8)
 MISSED = Evidence(GATE, (0.25, 0.25), "pairs")
+
+
+def turned(text: str) -> list[float]:
+    """The bounds at which the one row of a table turns."""
+    return [float(one) for one in re.findall(r"(?:up to|from|above|below) (-?[0-9.]+)", text)]
+
+
+@pytest.mark.parametrize("bound", ["at_least", "at_most"])
+def test_a_verdict_turns_where_the_table_says(bound):
+    values = (0.1, 0.3, 0.35, 0.2)
+    one = finding(values, **{bound: 0.0})
+    holds, fails = turned(turning_table([Verdict(claim(one.check), (one,))]))
+    inward = 0.002 if bound == "at_least" else -0.002  # from the bound that holds to the other
+    for turn, beyond in ((holds, Outcome.HOLDS), (fails, Outcome.UNDECIDED)):
+        before = finding(values, **{bound: turn - inward}).evidence.outcome
+        after = finding(values, **{bound: turn + inward}).evidence.outcome
+        assert before is beyond and after is not beyond
+
+
+def test_what_has_no_interval_or_missed_its_gate_turns_nowhere():
+    for one in (finding((0.1,), at_least=0), finding((0.1, 0.2), missed=(MISSED,), at_least=0)):
+        assert turning_table([Verdict(claim(one.check), (one,))]) == ""
 
 
 @st.composite

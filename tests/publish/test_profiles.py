@@ -118,6 +118,34 @@ def test_a_killed_profile_goes_on_where_it_was_and_ends_with_the_right_numbers(s
         assert accuracies(rows(output, name)) == accuracies(made_afresh(pair))
 
 
+def extending(root, **changes):
+    """A profile `long` that extends `quick` by a run of its own."""
+    folder = root / "notebooks" / "profiles"
+    content = yaml.safe_load((folder / "quick.yaml").read_text())
+    own = content["runs"][0] | {"name": "transfer_7"}
+    content |= {"extends": "quick", "runs": [own]} | changes
+    (folder / "long.yaml").write_text(yaml.safe_dump(content))
+
+
+def test_a_profile_has_the_runs_of_the_one_that_it_extends_before_its_own(short):
+    extending(short)
+    assert profiles.profile_of(short, "long").names == [*NAMES, "transfer_7"]
+    assert profiles.profile_of(short, "quick").names == NAMES
+
+
+def test_a_profile_that_extends_what_it_cannot_is_refused(short):
+    runs = profiles.profile_of(short, "quick").model_dump()["runs"]
+    wrong = [
+        ({"extends": "none"}, "it extends 'none', which has to be a profile here"),
+        ({"extends": "long"}, "it extends 'long', which has to be a profile here"),
+        ({"runs": runs}, "it has runs of the profile quick again: transfer_1, transfer_3"),
+    ]
+    for changes, message in wrong:
+        extending(short, **changes)
+        with pytest.raises(DocumentError, match=message):
+            profiles.profile_of(short, "long")
+
+
 def pretended(monkeypatch, fails=()):
     """Let runs be made of nothing at once, or fail; the names of those that were asked for."""
     done = []

@@ -16,7 +16,6 @@ from trajtransfer.paper.published_settings import (
 from trajtransfer.paper.recipe import Recipe
 from trajtransfer.paper.setting import Setting
 
-CONV8_SHORT = replace(CONV8, epochs=8)
 RESNET18_SHORT = replace(RESNET18, epochs=4, warmup_epochs=1)
 LOW_DIGITS = (0, 1, 2, 3, 4)
 HIGH_DIGITS = (5, 6, 7, 8, 9)
@@ -100,46 +99,28 @@ CONV8_SMALL = Setting(
     dataset="fashion-mnist",
     architecture="conv8",
     width=0.25,
-    recipe=CONV8_SHORT,
+    recipe=replace(CONV8, epochs=30),
     steps=15,
     batch_size=256,
     size=32,
-    next_lr=0.01,
-    next_epochs=2,
     panel="5b",
 )
-FASHION_DIGITS_CONV8_SMALL = replace(
-    FASHION_DIGITS_CONV8,
-    name="fashion-digits-conv8-small",
-    width=0.25,
-    recipe=replace(CONV8_SHORT, epochs=20, lr=0.01),
-    pretrained=CONV8_SMALL,
-    next_epochs=10,
+DIGITS_CONV8_SMALL = replace(
+    CONV8_SMALL,
+    name="mnist5k-conv8-small",
+    dataset="mnist-5k",
+    recipe=replace(CONV8, epochs=20),
 )
-RESNET18_SMALL = Setting(
-    name="fashion-resnet18-small",
-    dataset="fashion-mnist",
+DIGITS_RESNET18_SMALL = Setting(
+    name="mnist5k-resnet18-small",
+    dataset="mnist-5k",
     architecture="resnet18",
     width=0.25,
-    recipe=RESNET18_SHORT,
+    recipe=replace(RESNET18_SHORT, epochs=8),
     steps=10,
     batch_size=256,
     statistics=640,
     panel="5c",
-)
-FASHION_DIGITS_RESNET18_SMALL = Setting(
-    name="fashion-digits-resnet18-small",
-    dataset="mnist-5k",
-    architecture="resnet18",
-    width=0.25,
-    recipe=replace(FINE_TUNING, epochs=15),
-    steps=15,
-    batch_size=256,
-    statistics=256,
-    pretrained=RESNET18_SMALL,
-    next_lr=0.01,
-    next_epochs=5,
-    panel="5e",
 )
 RESNET18_TINY = Setting(
     name="mnist5k-resnet18-tiny",

@@ -86,12 +86,13 @@ def series(updates: pd.DataFrame) -> list[Row]:
 
 
 def barriers(rows: pd.DataFrame) -> list[Row]:
-    """Both barriers of each kind of segment, over the pairs."""
+    """The barriers of each kind of segment, and how far it rises above its end, over the pairs."""
     return [
         {
             "from": start,
             "to": end,
             "barrier (nats)": mean_text(mine["barrier"].tolist(), 3),
+            "rise above the end (nats)": mean_text(mine["rise"].tolist(), 3),
             "barrier of accuracy (points)": percent(mine["accuracy barrier"].tolist()),
         }
         for (start, end), mine in rows.groupby(["from", "to"], sort=False)

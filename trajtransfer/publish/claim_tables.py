@@ -48,6 +48,8 @@ def claims_page(verdicts: Sequence[Verdict], records: Records) -> str:
         checks_table(verdicts, records),
         "## What the checks do not decide",
         undecided_table(verdicts) or "They decide everything.",
+        "## Where the verdicts would turn",
+        turning_table(verdicts) or "No primary check has an interval.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -92,6 +94,26 @@ def undecided_table(verdicts: Sequence[Verdict]) -> str:
         for finding in verdict.findings
         if finding.outcome is Outcome.UNDECIDED
     ]
+    return markdown_table(rows) if rows else ""
+
+
+def turning_table(verdicts: Sequence[Verdict]) -> str:
+    """For which bounds each primary check would hold, and for which it would fail.
+
+    Between them it is undecided. Empty where no primary check has an interval.
+    """
+    rows = []
+    for verdict in verdicts:
+        for finding in verdict.findings:
+            low, high = finding.evidence.interval
+            if finding.check.primary and not finding.missed and math.isfinite(low):
+                rising = finding.check.at_least is not None
+                turns = {
+                    "holds with a bound": f"up to {low:.3f}" if rising else f"from {high:.3f}",
+                    "fails with a bound": f"above {high:.3f}" if rising else f"below {low:.3f}",
+                }
+                about = {"": verdict.claim.id, "measure": finding.check.says}
+                rows.append(about | {"criterion": criterion(finding.check)} | turns)
     return markdown_table(rows) if rows else ""
 
 

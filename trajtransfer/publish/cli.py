@@ -20,8 +20,9 @@ COSTS = {
         "for Conv8 on one GPU, days for ImageNet"
     ),
     "reproduce": (
-        "execute all notebooks of a profile: quick (two cores, minutes), laptop (two cores, one to "
-        "two hours), gpu (one GPU, under an hour), paper (one GPU, weeks: ImageNet)"
+        "execute all notebooks of a profile: quick (two cores, minutes), laptop (two cores, three "
+        "hours), overnight (laptop and more), gpu (one GPU, under an hour), paper (one GPU, weeks: "
+        "ImageNet)"
     ),
     "compare": (
         "put two folders of results side by side; fails where a verdict or a number beyond "

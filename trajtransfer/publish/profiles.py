@@ -22,10 +22,10 @@ from trajtransfer.publish.parameters import convert, notebooks
 
 
 def profile_of(root: Path, name: str) -> Profile:
-    """A profile of the project at `root`.
+    """A profile of the project at `root`, with the runs of the one that it extends.
 
-    Raises `RunError` for an unknown one, `DocumentError` for one that is malformed, or has a run in
-    no part of the book.
+    Raises `RunError` for an unknown one, `DocumentError` for one that is malformed, has a run in
+    no part of the book, or extends what it cannot.
     """
     folder = root / "notebooks" / "profiles"
     known = sorted(path.stem for path in folder.glob("*.yaml"))
@@ -42,7 +42,21 @@ def profile_of(root: Path, name: str) -> Profile:
                 f"{chosen.part!r} is none of those in _toc.yml ({', '.join(captions)})",
                 MEND,
             )
-    return profile
+    return _extended(root, path, profile) if profile.extends else profile
+
+
+def _extended(root: Path, path: Path, profile: Profile) -> Profile:
+    """The profile with the runs of the one that it extends before its own."""
+    name = profile.extends
+    base = path.parent / f"{name}.yaml"
+    if not base.exists() or read_yaml(base, Profile, MEND).extends:
+        wrong = f"it extends {name!r}, which has to be a profile here that extends none itself"
+        raise DocumentError(path, wrong, MEND)
+    earlier = profile_of(root, name)
+    if repeated := sorted(set(earlier.names) & set(profile.names)):
+        wrong = f"it has runs of the profile {name} again: {', '.join(repeated)}"
+        raise DocumentError(path, wrong, MEND)
+    return profile.model_copy(update={"runs": [*earlier.runs, *profile.runs]})
 
 
 def reproduce(

@@ -38,9 +38,13 @@ class Run(Document):
 
 
 class Profile(Document):
-    """The runs that are made together, so many `lanes` side by side. No two have one name."""
+    """The runs that are made together, so many `lanes` side by side. No two have one name.
+
+    One that `extends` another has all runs of that one as well, before its own.
+    """
 
     description: Text
+    extends: str = ""
     lanes: Annotated[int, Field(ge=1)] = 1
     runs: Annotated[list[Run], Field(min_length=1)]
 
