@@ -225,9 +225,9 @@ def barrier(start, end, loss, accuracy=0.0, pair="1-2", rise=0.0):
 
 def test_mean_barriers_are_those_of_one_kind_of_segment():
     rows = [
-        barrier("fgmt", SOURCE, 1, 0.1),
+        barrier("fgmt", SOURCE, 1, 0.1, rise=2),
         barrier("fgmt", TARGET, 50),
-        barrier("fgmt", SOURCE, 3, 0.3, "3-4"),
+        barrier("fgmt", SOURCE, 3, 0.3, "3-4", rise=4),
         barrier("oracle", SOURCE, 70),
     ]
     first, *others = tables.barriers(pd.DataFrame(rows))
@@ -235,6 +235,7 @@ def test_mean_barriers_are_those_of_one_kind_of_segment():
         "from": "fgmt",
         "to": SOURCE,
         "barrier (nats)": "2.000 ± 1.414",
+        "rise above the end (nats)": "3.000 ± 1.414",
         "barrier of accuracy (points)": "20.0 ± 14.1",
     }
     assert [(row["from"], row["to"]) for row in others] == [("fgmt", TARGET), ("oracle", SOURCE)]
