@@ -19,7 +19,7 @@ from trajtransfer.paper.setting import Setting
 RESNET18_SHORT = replace(RESNET18, epochs=4, warmup_epochs=1)
 LOW_DIGITS = (0, 1, 2, 3, 4)
 HIGH_DIGITS = (5, 6, 7, 8, 9)
-# Two halves of Fashion-MNIST, each with tops, a coat or a dress, and shoes.
+# Two halves of Fashion-MNIST, each with tops and shoes.
 FIRST_HALF = (0, 1, 2, 5, 8)
 SECOND_HALF = (3, 4, 6, 7, 9)
 DIGITS = replace(MNIST, name="mnist5k-mlp", dataset="mnist-5k", width=1024, exact=False)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from trajtransfer.paper.controls import trained
 from trajtransfer.paper.lab import Lab
+from trajtransfer.paper.measures import curves_of
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.storage.progress import progress
 from trajtransfer.paper.transfers import transfer
@@ -61,6 +62,6 @@ def reached(
         for seeds, row in zip(pairs, networks, strict=True):
             for method in methods:
                 steps = variant.lab.table(transfer, method, seeds)
-                chosen = steps.loc[steps["selection_accuracy"].idxmax()]
-                rows.append(about | row | {"method": method, "accuracy": chosen["accuracy"]})
+                ((curve,),) = curves_of(steps).values()
+                rows.append(about | row | {"method": method, "accuracy": curve.peak})
     return pd.DataFrame(rows)
