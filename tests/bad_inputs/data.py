@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.bad_inputs.transfers import NAN, batch, filled, inputs_as, labels_as, state
+from trajtransfer.one_call import UNTRAINED
 
 DATA = [
     (
@@ -88,7 +89,7 @@ DATA = [
     (
         "method that knows the answer",
         {"method": "oracle"},
-        "unknown method 'oracle'; known: naive, gmt, fgmt",
+        f"unknown method 'oracle'; known: {', '.join(UNTRAINED)}",
     ),
     ("list of methods", {"method": ["gmt"]}, "unknown method ['gmt']"),
     ("unknown schedule", {"schedule": "linear"}, "unknown schedule 'linear'"),

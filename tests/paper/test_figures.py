@@ -235,6 +235,11 @@ def test_a_method_without_a_style_has_its_label(another):
     assert legend(ax) == ["GMT", "Another way"]
 
 
+def test_a_method_without_a_style_has_a_colour_of_its_own(another):
+    taken = {style["color"] for style in STYLES.values()}
+    assert taken.isdisjoint(style_of(another, number)["color"] for number in range(len(PALETTE)))
+
+
 def test_lines_that_are_no_methods_differ_from_each_other():
     found = [style_of(f"series {number}", number) for number in range(len(PALETTE))]
     assert len({(one["color"], one["marker"]) for one in found}) == len(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import ROOT
 
+from trajtransfer.algorithms import METHODS
 from trajtransfer.paper.settings import SETTINGS
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.publish import meaning
@@ -36,7 +37,12 @@ CASES = [
         ["naive", "naive"],
         r'methods=\["naive", "naive"\] names a method twice',
     ),
-    ("transfer", "methods", ["gmt", "sgd"], r'unknown methods \["sgd"\]; known: naive, oracle'),
+    (
+        "transfer",
+        "methods",
+        ["gmt", "sgd"],
+        rf'unknown methods \["sgd"\]; known: {", ".join(METHODS)}',
+    ),
     ("transfer", "methods", [], r"methods=\[\] names no method; give one at least"),
     ("transfer", "device", "cpu:99", "device 'cpu:99' is not available"),
     ("transfer", "device", "meta", "device 'meta' is not available: it holds no numbers"),

@@ -52,9 +52,15 @@ def method_labels() -> dict[str, str]:
 
 
 def style_of(name: str, number: int = 0) -> dict[str, Any]:
-    """Colour, marker and label of a method; of anything else, those of the `number`-th line."""
+    """Colour, marker and label of a method; of anything else, those of the `number`-th line.
+
+    A method that is not in `STYLES` gets a colour that no other one has.
+    """
+    taken = {style["color"] for style in STYLES.values()}
+    free = [color for color in PALETTE if color not in taken]
+    colors = free if name in METHODS else PALETTE
     own = {
-        "color": PALETTE[number % len(PALETTE)],
+        "color": colors[number % len(colors)],
         "marker": MARKERS[number % len(MARKERS)],
         "label": method_labels().get(name, name),
     }
