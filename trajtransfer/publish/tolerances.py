@@ -59,11 +59,11 @@ COLUMNS_OF_KINDS = {
         "members, number, permutation, s, samples, samples of training, sweep, "
         "sweeps per match at most, t"
     ),
-    "rounding": "change, position, share, value, width",
+    "rounding": "change, difference, position, share, value, width",
     "accuracy": (
-        "accuracy, accuracy barrier, accuracy of members, calibration error, disagreement, gap, "
-        "peak, selection_accuracy, source accuracy, target accuracy, test_accuracy, "
-        "validation accuracy"
+        "GMT, Naive, accuracy, accuracy barrier, accuracy of members, calibration error, "
+        "disagreement, gap, peak, selection_accuracy, source accuracy, target accuracy, "
+        "test_accuracy, validation accuracy"
     ),
     "loss": "barrier, loss, nll, rise",
     "agreement": "agreement, agreement_identity",

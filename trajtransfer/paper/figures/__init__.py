@@ -20,6 +20,7 @@ from trajtransfer.paper.figures.updates import (
     drift,
     gradient_distances,
     layers,
+    unit_cosines,
     update_cosines,
 )
 
@@ -39,5 +40,6 @@ __all__ = [
     "scaling",
     "segments",
     "trajectories",
+    "unit_cosines",
     "update_cosines",
 ]

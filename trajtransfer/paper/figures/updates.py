@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -92,3 +93,20 @@ def drift(ax: Axes, rows: pd.DataFrame, title: str) -> None:
     ax.set(ylim=(0, None), title=title)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=7)
+
+
+def unit_cosines(axes: Sequence[Axes], cosines: np.ndarray, order: np.ndarray) -> None:
+    """Cosines (n, n) of the first target units (rows) and of source units, in two orders.
+
+    On the left the columns are the source units of the same numbers, on the right the partners that
+    `order` (n,) gives to the rows.
+    """
+    shown = np.arange(min(len(order), 24))
+    for ax, columns, title in (
+        (axes[0], shown, "as initialised"),
+        (axes[1], order[shown], "in the best order"),
+    ):
+        picture = ax.imshow(cosines[np.ix_(shown, columns)], cmap="RdBu_r", vmin=-1, vmax=1)
+        ax.set(xlabel="unit of the source", ylabel="unit of the target", title=title)
+        ax.set(xticks=[], yticks=[])
+    axes[1].figure.colorbar(picture, ax=list(axes), label="cosine of the gradients", shrink=0.8)
