@@ -59,10 +59,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def html(tmp_path_factory) -> Path:
-    """The book of the published results, built in a copy of what git tracks, without data."""
+    """The book of the published results, built in a copy of what git tracks, without data.
+
+    The repository has an address there, so that the pages have links to it.
+    """
     root = tmp_path_factory.mktemp("book")
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy(ROOT / name, root)
+    shutil.copy(ROOT / "_toc.yml", root)
+    settings = (ROOT / "_config.yml").read_text().replace("OWNER", "somebody")
+    (root / "_config.yml").write_text(settings)
     command = ["git", "ls-files", "book", "notebooks"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     for name in listed.stdout.split():

@@ -152,13 +152,14 @@ def test_local_links_and_downloads_exist(html):
 
 
 IN_THE_REPOSITORY = (
-    r"github\.com/OWNER.*/(?:blob|tree|edit)/main/",
-    r"colab.*OWNER.*/blob/main/",
-    r"mybinder.*OWNER.*/lab/tree/",
+    r"github\.com/somebody.*/(?:blob|tree|edit)/main/",
+    r"colab.*somebody.*/blob/main/",
+    r"mybinder.*somebody.*/lab/tree/",
 )
 
 
 def test_repository_links_name_tracked_files(html):
+    """The fixture gives the repository an address: then every page links to it."""
     command = ["git", "ls-files"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     tracked = listed.stdout.split()
@@ -167,8 +168,21 @@ def test_repository_links_name_tracked_files(html):
             for place in IN_THE_REPOSITORY:
                 found = re.match(f"https://{place}(.+)", attributes.get("href", ""))
                 assert not found or found.group(1) in tracked, found.group(1)
-    launched = [link for link in links(html / "book/published/transfer.html") if "OWNER" in link]
+    launched = [link for link in links(html / "book/published/transfer.html") if "somebody" in link]
     assert sum("colab" in link or "mybinder" in link for link in launched) == 2
+    assert any("github.com/somebody" in link for link in links(html / "book/rerun.html"))
+
+
+def test_a_placeholder_of_a_repository_reaches_no_page():
+    """The one address is that of `_config.yml`; until it is a real one, nothing is made of it."""
+    given = yaml.safe_load((ROOT / "_config.yml").read_text())
+    assert build.PLACEHOLDER in given["repository"]["url"]
+    settings = build.configuration(ROOT)
+    assert not re.search("OWNER|colab|mybinder", yaml.safe_dump(settings) + build._launch(ROOT))
+    html = settings["html"]
+    assert not html["use_repository_button"] and not html["use_issues_button"]
+    for path in [ROOT / "README.md", *(ROOT / "notebooks").glob("*.ipynb")]:
+        assert "OWNER" not in path.read_text() and "github.com" not in path.read_text()
 
 
 def test_figures_are_numbered_captioned_and_described(html):

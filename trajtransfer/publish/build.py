@@ -9,6 +9,7 @@ import sys
 from collections.abc import Collection, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import yaml
@@ -33,6 +34,7 @@ RESULTS = "book/published/"
 THEBE = re.compile(
     r'\s*<script[^>]*(src="[^"]*sphinx-thebe[^"]*">|>const THEBE_JS_URL).*?</script>'
 )
+PLACEHOLDER = "/OWNER/"  # in the address of a repository that has not been published yet
 LANDING = "permutation_symmetry-transferred"  # the figure that shows the method on the first page
 
 
@@ -68,8 +70,22 @@ def _stage(root: Path, folder: Path, source: Path) -> None:
     shutil.copytree(folder, source / RESULTS, ignore=shutil.ignore_patterns(".*"))
     code = shutil.ignore_patterns("__*", "*.json", "*.typed")
     shutil.copytree(Path(__file__).parents[1], source / "book" / "code", ignore=code)
-    shutil.copy(root / "_config.yml", source)
+    (source / "_config.yml").write_text(yaml.safe_dump(configuration(root)))
     _copy_mathjax(source / "book" / "_static")
+
+
+def configuration(root: Path) -> dict[str, Any]:
+    """The settings of Jupyter Book; without links to a repository whose address is a placeholder.
+
+    ``repository: url`` is the one place that names the repository: once it is a real one, every
+    page links to its source, to the issues, and to Colab and Binder.
+    """
+    settings: dict[str, Any] = yaml.safe_load((root / "_config.yml").read_text())
+    if PLACEHOLDER in settings["repository"]["url"]:
+        del settings["repository"]
+        del settings["launch_buttons"]
+        settings["html"] |= {"use_repository_button": False, "use_issues_button": False}
+    return settings
 
 
 def write_generated_pages(root: Path, folder: Path, listing: Listing, records: Records) -> None:
@@ -83,6 +99,7 @@ def write_generated_pages(root: Path, folder: Path, listing: Listing, records: R
         "summary.md": summary(verdicts),
         "parameters.md": _parameters(root),
         "where.md": where(read_paper_items(root), records),
+        "launch.md": _launch(root),
     }
     for name, text in texts.items():
         (folder / name).write_text(text)
@@ -99,6 +116,24 @@ def _origin(listing: Listing, records: Records) -> str:
     return (
         f"The results in this copy of the book come from the profile `{listing.profile}` "
         f"({listing.description}), run on: {', '.join(devices)}.\n"
+    )
+
+
+def _launch(root: Path) -> str:
+    """How to run a chapter without a checkout, and where the checkout comes from."""
+    settings = configuration(root)
+    if "repository" not in settings:
+        return (
+            "This copy of the book comes from a checkout whose `_config.yml` names no public "
+            "repository yet (`repository: url`), so its pages have no links to one.\n"
+        )
+    address = settings["repository"]["url"]
+    return (
+        f"The repository is [{address}]({address}). Without a checkout, the rocket at the top of a "
+        "chapter opens it on Colab or Binder: its first cell, hidden in the book, installs the "
+        "package where it is missing. The small digits come with it; to use them set `setting` to "
+        "a name that begins with `mnist5k` or `digits`, or bring Fashion-MNIST as the error "
+        "message says.\n"
     )
 
 
