@@ -37,11 +37,13 @@ ORDERS = {"permuted": "-", "identity": "--", "random": ":"}
 
 def drawn(draw, *arguments, **options) -> Axes:
     """An axes that a function has drawn on; it can be rendered without a warning."""
-    figure = Figure(figsize=(3, 2))
+    figure = Figure(figsize=(7.4, 4))
     FigureCanvasAgg(figure)
     ax = figure.subplots()
     assert draw(ax, *arguments, **options) is None
     figure.savefig(io.BytesIO(), dpi=20)
+    if (found := ax.get_legend()) is not None:
+        assert not found.get_window_extent().overlaps(ax.get_window_extent()), "over the data"
     return ax
 
 
@@ -555,6 +557,31 @@ def test_drift_is_drawn_beside_its_control_a_colour_per_point():
     assert ax.get_ylim()[0] == 0
 
 
+@pytest.mark.parametrize("columns", (1, 2))
+def test_legends_of_several_panels_are_below_them(columns):
+    figure = Figure(figsize=(7.4, 4))
+    FigureCanvasAgg(figure)
+    for ax in figure.subplots(1, columns, squeeze=False)[0]:
+        figures.accuracy_curves(ax, drawn_curves("gmt", "naive"), {5: 0.9})
+    figure.savefig(io.BytesIO())
+    for ax in figure.axes:
+        box = ax.get_legend().get_window_extent()
+        assert (box.y1 <= ax.bbox.y0) if columns == 2 else (box.x0 >= ax.bbox.x1)
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0
+
+
+def test_cosines_of_units_are_shown_in_both_orders():
+    cosines = np.linspace(-1, 1, 9).reshape(3, 3)
+    order = np.array([2, 0, 1])
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 2)
+    figures.unit_cosines(axes, cosines, order)
+    figure.savefig(io.BytesIO())
+    before, after = (ax.images[0].get_array() for ax in axes)
+    assert np.array_equal(before, cosines) and np.array_equal(after, cosines[:, order])
+
+
 def test_every_figure_is_exported():
     """So a chapter finds it, and these laws are about all of them."""
     assert set(figures.__all__) == {
@@ -573,6 +600,7 @@ def test_every_figure_is_exported():
         "scaling",
         "segments",
         "trajectories",
+        "unit_cosines",
         "update_cosines",
     }
     assert style.PAPER == {"ls": "--", "lw": 1}

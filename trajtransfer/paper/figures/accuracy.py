@@ -10,7 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from trajtransfer.paper.figures.style import PALETTE, PAPER, line_with_band, method_labels, style_of
+from trajtransfer.paper.figures.style import (
+    PALETTE,
+    PAPER,
+    legend,
+    line_with_band,
+    method_labels,
+    style_of,
+)
 from trajtransfer.paper.measures import Curve
 
 
@@ -36,7 +43,7 @@ def curves(
         line_with_band(ax, values.mean() * scale, values.std() * scale, style_of(name, number))
     scale_of_x = "log" if log and rows[x].min() > 0 else "linear"
     ax.set(xlabel=labels[0], ylabel=labels[1], xscale=scale_of_x)
-    ax.legend(fontsize=7)
+    legend(ax)
 
 
 def points(
@@ -47,7 +54,7 @@ def points(
         style = style_of(name, number)
         ax.plot(mine[x], 100 * mine[y], ls="", markersize=4, alpha=0.7, **style)
     ax.set(xlabel=labels[0], ylabel=labels[1])
-    ax.legend(fontsize=7)
+    legend(ax)
 
 
 def reported_curves(ax: Axes, panel: Mapping[str, Any]) -> None:
@@ -62,8 +69,8 @@ def reported_curves(ax: Axes, panel: Mapping[str, Any]) -> None:
             high = mean + curve["std"]
             ax.fill_between(curve["x"], low, high, color=style["color"], alpha=0.2, lw=0)
     ax.set(xlabel=panel["x"], ylabel=panel["y"])
-    ax.set_title(f"the paper: {panel['title']}", fontsize=9)
-    ax.legend(fontsize=7)
+    ax.set_title(f"the paper: {panel['title']}")
+    legend(ax)
 
 
 def accuracy_curves(
@@ -88,7 +95,7 @@ def accuracy_curves(
         ax.axhline(100 * accuracy, ls=(0, pattern), lw=1, color="#555555", label=label)
     ax.set(xlabel="trajectory step t", ylabel="validation accuracy (%)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(fontsize=7)
+    legend(ax)
 
 
 def by_disagreement(ax: Axes, rows: pd.DataFrame, column: str, label: str) -> None:
@@ -100,7 +107,7 @@ def by_disagreement(ax: Axes, rows: pd.DataFrame, column: str, label: str) -> No
         style["label"] = f"{style['label']}, {epochs} epochs"
         ax.plot(100 * mine["disagreement"], scale * mine[column], ls="", markersize=6, **style)
     ax.set(xlabel="disagreement of members (%)", ylabel=label)
-    ax.legend(fontsize=7)
+    legend(ax)
 
 
 def scaling(ax: Axes, rows: pd.DataFrame, x: str) -> None:
@@ -115,4 +122,4 @@ def scaling(ax: Axes, rows: pd.DataFrame, x: str) -> None:
             ax.plot(mine[x], mine["share of training"], ls=dashes, label=label, **dots)
     ax.set(xscale="log", yscale="log", ylabel="share of training")
     ax.set(xlabel="steps T" if x == "T" else "width")
-    ax.legend(fontsize=7)
+    legend(ax)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from trajtransfer.landscape import Interpolation, Plane
 from trajtransfer.paper.figures.accuracy import curves
-from trajtransfer.paper.figures.style import method_labels, style_of
+from trajtransfer.paper.figures.style import legend, method_labels, style_of
 from trajtransfer.params import Params
 
 UNITS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
@@ -38,7 +38,7 @@ def plane(ax: Axes, found: Plane, names: Sequence[str], what: str) -> None:
     for (u, v), name, marker in zip(found.points, names, "os^", strict=True):
         ax.plot(u, v, marker=marker, label=name, **corner)
     ax.set(xlabel="u (distance in weight space)", ylabel="v (same unit)")
-    ax.legend(fontsize=7)
+    legend(ax)
 
 
 def loss_profiles(ax: Axes, profiles: Mapping[str, Interpolation]) -> None:
@@ -47,7 +47,7 @@ def loss_profiles(ax: Axes, profiles: Mapping[str, Interpolation]) -> None:
         losses = [score.loss for score in profile.scores]
         ax.plot(profile.positions, losses, marker=marker, markersize=4, label=label)
     ax.set(xlabel="position on the segment (0: start, 1: end)", ylabel="validation loss (nats)")
-    ax.legend(fontsize=7)
+    legend(ax)
 
 
 def trajectories(ax: Axes, rows: pd.DataFrame) -> None:
@@ -60,7 +60,7 @@ def trajectories(ax: Axes, rows: pd.DataFrame) -> None:
         beside: dict[str, Any] = {"xytext": (4, 4), "textcoords": "offset points"}
         ax.annotate("t = 0", start, fontsize=7, color=line.get_color(), **beside)
     ax.set(xlabel="first axis (distance in weight space)", ylabel="second axis (same unit)")
-    ax.legend(fontsize=7)
+    legend(ax)
 
 
 def network_diagram(ax: Axes, params: Params, order: Sequence[int], title: str) -> None:
@@ -81,7 +81,7 @@ def network_diagram(ax: Axes, params: Params, order: Sequence[int], title: str) 
     middle: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "zorder": 3}
     for position, unit in zip(heights[1], order, strict=True):
         ax.annotate(str(unit + 1), (1, position), **middle)
-    ax.set_title(title, fontsize=10)
+    ax.set_title(title)
     ax.set_axis_off()
 
 

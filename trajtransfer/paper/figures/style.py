@@ -42,6 +42,13 @@ MARKERS = "*d<>ph8"  # of lines that are no methods, which look like none
 PAPER: dict[str, Any] = {"ls": "--", "lw": 1}  # the paper's own curves: thin and dashed, everywhere
 matplotlib.rcParams["axes.prop_cycle"] = cycler(color=PALETTE)
 matplotlib.rcParams["figure.constrained_layout.use"] = True  # panels keep their labels apart
+# Figures are as wide as a page, so that these are the sizes on it; sharp on screens of two dots.
+matplotlib.rcParams["figure.dpi"] = 160
+matplotlib.rcParams["font.size"] = 9
+for small in ("legend.fontsize", "xtick.labelsize", "ytick.labelsize"):
+    matplotlib.rcParams[small] = 8
+for medium in ("axes.titlesize", "axes.labelsize"):
+    matplotlib.rcParams[medium] = 9
 
 
 def method_labels() -> dict[str, str]:
@@ -65,6 +72,16 @@ def style_of(name: str, number: int = 0) -> dict[str, Any]:
         "label": method_labels().get(name, name),
     }
     return own | STYLES.get(name, {})
+
+
+def legend(ax: Axes) -> None:
+    """The legend beside a single panel and below one of several, never over the data."""
+    if len(ax.figure.axes) == 1:
+        ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+        return
+    below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "frameon": False}
+    columns = 2 if max(map(len, ax.get_legend_handles_labels()[1]), default=0) < 22 else 1
+    ax.legend(ncols=columns, columnspacing=1.0, **below)
 
 
 def line_with_band(

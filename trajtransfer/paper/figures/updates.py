@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from trajtransfer.paper.figures.style import PALETTE, style_of
+from trajtransfer.paper.figures.style import PALETTE, legend, style_of
 
 DASHES: dict[str, Any] = {"permuted": "-", "identity": "--", "random": ":"}
 
@@ -28,7 +28,7 @@ def update_cosines(ax: Axes, rows: pd.DataFrame) -> None:
             label = name if order == "permuted" else None
             ax.plot(mean.index, mean, ls=dashes, lw=1.2, color=color, label=label)
     ax.set(xlabel="iteration of training", ylabel="cosine of the updates")
-    ax.legend(fontsize=7)
+    legend(ax)
 
 
 def layers(ax: Axes, rows: pd.DataFrame) -> None:
@@ -43,7 +43,7 @@ def layers(ax: Axes, rows: pd.DataFrame) -> None:
             dots: dict[str, Any] = {"marker": "o", "markersize": 3}
             ax.plot(depth, mean, ls=dashes, lw=1.2, color=color, label=label, **dots)
     ax.set(xlabel="depth of the layer (0: input, 1: output)", ylabel="cosine of the updates")
-    ax.legend(fontsize=7)
+    legend(ax)
 
 
 def gradient_distances(ax: Axes, rows: pd.DataFrame, fits: pd.DataFrame) -> None:
@@ -64,7 +64,7 @@ def gradient_distances(ax: Axes, rows: pd.DataFrame, fits: pd.DataFrame) -> None
         ax.plot(widths, line, ls=dashes, lw=1.2, color=color, label=label)
     ax.set(xscale="log", yscale="log")
     ax.set(xlabel="width N (hidden units)", ylabel="normalised distance of gradients")
-    ax.legend(fontsize=7)
+    legend(ax)
 
 
 def agreement(ax: Axes, rows: pd.DataFrame) -> None:
@@ -76,7 +76,7 @@ def agreement(ax: Axes, rows: pd.DataFrame) -> None:
         ax.plot(mine["t"], mine["agreement_identity"], ls="--", color=style["color"], label=label)
     ax.set(xlabel="trajectory step s", ylabel="objective / bound")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(fontsize=7)
+    legend(ax)
 
 
 def drift(ax: Axes, rows: pd.DataFrame, title: str) -> None:
@@ -92,7 +92,7 @@ def drift(ax: Axes, rows: pd.DataFrame, title: str) -> None:
     ax.set(xlabel="step s of the algorithm", ylabel="distance moved at step s")
     ax.set(ylim=(0, None), title=title)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(fontsize=7)
+    legend(ax)
 
 
 def unit_cosines(axes: Sequence[Axes], cosines: np.ndarray, order: np.ndarray) -> None:
