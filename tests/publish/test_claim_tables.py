@@ -251,8 +251,10 @@ def test_the_pages_by_hand():
     listed = [claim(check(at_least=0.25)), claim(check(record="nowhere", at_least=1), name="C2")]
     records = {"r": record({"gain": [0.1, 0.1]})}
     page = claims_page(judged(Claims(claims=listed), records), records)
-    assert "| C1 | It gains. | Figure 1 | **fails** | [r](published/r.ipynb) |" in page
-    assert "| C2 | It gains. | Figure 1 | not run | – |" in page
+    row = '| <span id="c1">C1</span> | It gains. | Figure 1 | **fails** | [r](published/r.ipynb) |'
+    assert row in page
+    second = '| <span id="c2">C2</span> | It gains. | Figure 1 | not run | – |'
+    assert second in page
     values = "0.100 [0.100, 0.100], n = 2 pairs"
     assert f"| C1 | what is gained | – | {values} | mnist-5k | ≥ 0.25 | **fails** |" in page
     assert "They decide everything." in page

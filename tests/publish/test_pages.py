@@ -77,9 +77,9 @@ def test_a_page_has_the_outputs_of_its_run_and_the_command_that_makes_it_again(n
 def test_a_page_opens_with_the_claims_and_closes_with_what_was_found():
     found = page("transfer")
     opening = found.cells[1].source
-    assert "What the paper claims" in opening and "[C6](../claims.md)" in opening
+    assert "What the paper claims" in opening and '<a href="../claims.html#c6">C6</a>' in opening
     closing = text(found).split("## What we found")[1]
-    assert "[C7](../claims.md) " in closing and "| C6 *(beside)* |" in closing
+    assert '<a href="../claims.html#c7">C7</a> ' in closing and "| C6 *(beside)* |" in closing
     assert "share of the way from Naive to Oracle" not in closing  # another chapter's check
     assert "What we found" not in text(page("own_network"))
 

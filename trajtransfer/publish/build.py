@@ -25,6 +25,7 @@ from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.storage.reading import read_claims, read_contents, read_paper_items
 from trajtransfer.publish import pages
 from trajtransfer.publish.claim_tables import claims_page, runs_page, summary
+from trajtransfer.publish.landing import costs, verdicts_in_words
 from trajtransfer.publish.parameters import notebooks, parameters, shown
 from trajtransfer.publish.profiles import profile_of
 
@@ -97,6 +98,8 @@ def write_generated_pages(root: Path, folder: Path, listing: Listing, records: R
         "runs.md": runs_page(records),
         "origin.md": _origin(listing, records),
         "summary.md": summary(verdicts),
+        "verdicts.md": verdicts_in_words(verdicts),
+        "costs.md": costs(records),
         "parameters.md": _parameters(root),
         "where.md": where(read_paper_items(root), records),
         "launch.md": _launch(root),

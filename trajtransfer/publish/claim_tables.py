@@ -34,7 +34,7 @@ def claims_page(verdicts: Sequence[Verdict], records: Records) -> str:
     """Three Markdown tables: a verdict per claim, the checks behind them, and the gates."""
     rows = [
         {
-            "": verdict.claim.id,
+            "": anchored(verdict.claim.id),
             "claim": verdict.claim.claim,
             "paper": verdict.claim.where,
             "verdict": words_of(verdict),
@@ -52,6 +52,16 @@ def claims_page(verdicts: Sequence[Verdict], records: Records) -> str:
         turning_table(verdicts) or "No primary check has an interval.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def anchored(claim: str) -> str:
+    """The id of a claim as the place that `link` leads to."""
+    return f'<span id="{claim.lower()}">{claim}</span>'
+
+
+def link(claim: str, up: str, words: str) -> str:
+    """A link to the row of a claim; `up` leads from the page to the folder of the book."""
+    return f'<a href="{up}claims.html#{claim.lower()}">{words}</a>'
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:

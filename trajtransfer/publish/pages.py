@@ -20,7 +20,7 @@ from trajtransfer.paper.storage.outcomes import RecordFile
 from trajtransfer.paper.storage.plans import Claims, Run
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.storage.reading import read_notebook
-from trajtransfer.publish.claim_tables import checks_table, words_of
+from trajtransfer.publish.claim_tables import checks_table, link, words_of
 from trajtransfer.publish.labels import label
 from trajtransfer.publish.parameters import written
 
@@ -44,6 +44,8 @@ def chapter(root: Path, executed: Path, run: Run, claims: Claims, records: Recor
     if mine := _verdicts(claims, run, records):
         page.cells.insert(foot, new_markdown_cell(_found(mine, run, records)))
         page.cells.insert(1, new_markdown_cell(_claimed(mine)))
+    elif run.finding:
+        page.cells.insert(foot, new_markdown_cell(_heading(run)))
     for number, cell in enumerate(page.cells):
         cell.id = f"cell-{number}"
     return page
@@ -107,22 +109,29 @@ def _verdicts(claims: Claims, run: Run, records: Records) -> list[Verdict]:
 
 def _claimed(verdicts: Sequence[Verdict]) -> str:
     claims = [verdict.claim for verdict in verdicts]
-    lines = [f"- [{claim.id}](../claims.md) ({claim.where}): {claim.claim}" for claim in claims]
+    lines = [
+        f"- {link(claim.id, '../', claim.id)} ({claim.where}): {claim.claim}" for claim in claims
+    ]
     return "\n".join([":::{admonition} What the paper claims", *lines, ":::"])
 
 
 def _found(verdicts: Sequence[Verdict], run: Run, records: Records) -> str:
     """The verdicts on the claims to which a run contributes, and its own checks."""
-    lines = [
-        f"- [{verdict.claim.id}](../claims.md) {words_of(verdict)}: {verdict.claim.claim}"
-        for verdict in verdicts
-    ]
+    lines = []
+    for verdict in verdicts:
+        claim = verdict.claim
+        lines.append(f"- {link(claim.id, '../', claim.id)} {words_of(verdict)}: {claim.claim}")
     words = (
         "A claim is decided by its primary check, which may be another chapter's; the others stand "
         "beside it. The checks made here:"
     )
     table = checks_table([_made_in(run, verdict) for verdict in verdicts], records)
-    return "\n".join(["## What we found", "", *lines, "", words, "", table])
+    return "\n".join([_heading(run), *lines, "", words, "", table])
+
+
+def _heading(run: Run) -> str:
+    """The heading of what was found, with the words of the run on it."""
+    return "\n\n".join(filter(None, ["## What we found", run.finding, ""]))
 
 
 def _made_in(run: Run, verdict: Verdict) -> Verdict:

@@ -17,6 +17,7 @@ FigureName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+-[a-z-]+$"
 class Run(Document):
     """A notebook with parameters, under a name, a title and a note of its own.
 
+    The `note` ends the opening words of its page, `finding` says there what came out.
     `part` is the part of the book that it belongs to (none: a run of one's own), `threads` how many
     threads of a CPU it gets (none: as many as PyTorch takes).
     """
@@ -28,6 +29,7 @@ class Run(Document):
     parameters: Parameters = Field(default_factory=dict)
     title: Text | None = None
     note: Text | None = None
+    finding: Text | None = None
 
     @model_validator(mode="after")
     def _leaves_the_listing_alone(self) -> Run:
