@@ -35,6 +35,10 @@ RESULTS = "book/published/"
 THEBE = re.compile(
     r'\s*<script[^>]*(src="[^"]*sphinx-thebe[^"]*">|>const THEBE_JS_URL).*?</script>'
 )
+SCRIPTS = (
+    ("mathjax", "static/mathjax/es5/tex-svg.js", "mathjax.js"),
+    ("plotly", "package_data/plotly.min.js", "plotly.js"),
+)
 PLACEHOLDER = "/OWNER/"  # in the address of a repository that has not been published yet
 LANDING = "permutation_symmetry-transferred"  # the figure that shows the method on the first page
 
@@ -72,7 +76,7 @@ def _stage(root: Path, folder: Path, source: Path) -> None:
     code = shutil.ignore_patterns("__*", "*.json", "*.typed")
     shutil.copytree(Path(__file__).parents[1], source / "book" / "code", ignore=code)
     (source / "_config.yml").write_text(yaml.safe_dump(configuration(root)))
-    _copy_mathjax(source / "book" / "_static")
+    _copy_scripts(source / "book" / "_static")
 
 
 def configuration(root: Path) -> dict[str, Any]:
@@ -200,14 +204,14 @@ def arranged(contents: Contents, runs: Sequence[Run]) -> Contents:
     return contents.model_copy(update={"parts": parts})
 
 
-def _copy_mathjax(static: Path) -> None:
-    """The single-file build of MathJax: the book shows mathematics offline (SVG, no fonts)."""
-    package = find_spec("mathjax")
-    if package is None or package.origin is None:
-        raise RunError("MathJax is not installed; run `make env`")
+def _copy_scripts(static: Path) -> None:
+    """MathJax in one file (SVG, no fonts) and Plotly: both work offline, from the book itself."""
     static.mkdir(exist_ok=True)
-    script = Path(package.origin).parent / "static" / "mathjax" / "es5" / "tex-svg.js"
-    shutil.copy(script, static / "mathjax.js")
+    for package, script, name in SCRIPTS:
+        found = find_spec(package)
+        if found is None or found.origin is None:
+            raise RunError(f"{package} is not installed; run `make env`")
+        shutil.copy(Path(found.origin).parent / script, static / name)
 
 
 def _render(root: Path, source: Path) -> None:

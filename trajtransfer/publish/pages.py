@@ -21,6 +21,7 @@ from trajtransfer.paper.storage.plans import Claims, Run
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.storage.reading import read_notebook
 from trajtransfer.publish.claim_tables import checks_table, link, words_of
+from trajtransfer.publish.explore import explored
 from trajtransfer.publish.labels import label
 from trajtransfer.publish.parameters import written
 
@@ -39,6 +40,7 @@ def chapter(root: Path, executed: Path, run: Run, claims: Claims, records: Recor
     label(page, run)
     again = f"run it again: {_command(record, run)}"
     _take_outputs(page, read_notebook(executed, again), run.name, again)
+    _explore(page, run, record)
     foot = next(n for n, cell in enumerate(page.cells) if cell.source.startswith(FOOT))
     page.cells[foot].source += "\n\n" + _again(run, record)
     if mine := _verdicts(claims, run, records):
@@ -49,6 +51,17 @@ def chapter(root: Path, executed: Path, run: Run, claims: Claims, records: Recor
     for number, cell in enumerate(page.cells):
         cell.id = f"cell-{number}"
     return page
+
+
+def _explore(page: NotebookNode, run: Run, record: RecordFile) -> None:
+    """Put figures to explore below the still ones that have such a twin."""
+    cells = []
+    for cell in page.cells:
+        cells.append(cell)
+        name = (_figure_name(cell) or "").replace(run.name, run.notebook, 1)
+        if html := explored(name, record):
+            cells.append(new_markdown_cell(html))
+    page.cells = cells
 
 
 def picture(page: NotebookNode, name: str) -> bytes:

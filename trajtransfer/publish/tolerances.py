@@ -57,7 +57,7 @@ COLUMNS_OF_KINDS = {
     "count": (
         "T, draw, epoch, epochs per member, gradient pairs, gradient_pairs, group, iteration, "
         "members, number, permutation, s, samples, samples of training, sweep, "
-        "sweeps per match at most, t"
+        "sweeps per match at most, t, unit"
     ),
     "rounding": "change, difference, position, share, value, width",
     "accuracy": (
@@ -67,7 +67,7 @@ COLUMNS_OF_KINDS = {
     ),
     "loss": "barrier, loss, nll, rise",
     "agreement": "agreement, agreement_identity",
-    "weight space": "control, distance, u, v",
+    "weight space": "control, distance, u, v, weight",
     "distance": "distances/distance",
     "ratio": "invariance/control, movement",
     "cosine": "cosine, effects/data, effects/network, effects/start, gradient_cosine, relative",

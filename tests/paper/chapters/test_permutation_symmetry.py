@@ -28,7 +28,8 @@ def pocket(home):
 
 
 def test_a_pocket_network_is_moved_unit_by_unit(pocket):
-    pi, networks = pocket
+    pi = pocket.permutation
+    networks = pocket.ends()
     start, end, target, moved = (network.params for network in networks.values())
     size = float(end.norm())
     assert (moved - target - pi(end - start)).norm() <= 1e-5 * size
@@ -40,7 +41,7 @@ def test_a_pocket_network_is_moved_unit_by_unit(pocket):
 
 
 def test_every_unit_of_a_pocket_network_has_a_colour(pocket):
-    _, networks = pocket
+    networks = pocket.ends()
     assert list(networks) == [
         "source, untrained",
         "source, trained",
@@ -54,13 +55,26 @@ def test_every_unit_of_a_pocket_network_has_a_colour(pocket):
 
 
 def test_a_pocket_network_learns_and_repeats(pocket):
-    _, networks = pocket
+    networks = pocket.ends()
     trained = networks["source, trained"].accuracy
     assert trained > networks["source, untrained"].accuracy
-    pi, again = pocket_transfer()
-    assert pi == pocket[0]
+    again = pocket_transfer()
+    assert again.permutation == pocket.permutation
     for name, network in networks.items():
-        assert again[name].accuracy == network.accuracy
+        assert again.ends()[name].accuracy == network.accuracy
+
+
+def test_a_walk_has_every_weight_of_both_networks_at_every_step(pocket):
+    rows = pocket.rows()
+    assert len(rows) == 2 * 3 * (4 * 8 + 8 * 3)
+    last = rows[(rows["network"] == "target") & (rows["t"] == 2)]
+    moved = pocket.target[-1]
+    for row in last.to_dict("records"):
+        weight = moved.params[f"{row['layer']}.weight"][int(row["to"]), int(row["from"])]
+        assert row["weight"] == float(weight)
+        hidden = row["to"] if row["layer"] == "hidden" else row["from"]
+        assert row["unit"] == moved.units[int(hidden)]
+    assert set(last["accuracy"]) == {moved.accuracy}
 
 
 @pytest.mark.parametrize(("name", "width"), [("mnist5k-mlp", 16), ("mnist5k-conv8-small", 0.125)])

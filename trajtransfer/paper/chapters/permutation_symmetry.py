@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -79,15 +80,48 @@ class Pocket(NamedTuple):
     units: list[int]
     accuracy: float
 
+    def weights(self) -> list[Row]:
+        """Every weight with its layer, both ends, and who its hidden unit is."""
+        rows: list[Row] = []
+        for layer, axis in (("hidden", 0), ("head", 1)):
+            for (to, start), weight in np.ndenumerate(self.params[f"{layer}.weight"].numpy()):
+                unit = self.units[(to, start)[axis]]
+                ends = {"layer": layer, "from": str(start), "to": str(to), "unit": unit}
+                rows.append(ends | {"weight": float(weight)})
+        return rows
 
-def pocket_transfer(
-    lab: Lab, seeds: Seeds, *, hidden: int, epochs: int, steps: int
-) -> tuple[Permutation, dict[str, Pocket]]:
+
+class Walk(NamedTuple):
+    """Two pocket networks along a transfer, at t = 0..T, and the permutation found at the end."""
+
+    permutation: Permutation
+    source: list[Pocket]
+    target: list[Pocket]
+
+    def ends(self) -> dict[str, Pocket]:
+        """The first and last network of both, by name."""
+        return {
+            "source, untrained": self.source[0],
+            "source, trained": self.source[-1],
+            "target, untrained": self.target[0],
+            "target, transferred": self.target[-1],
+        }
+
+    def rows(self) -> pd.DataFrame:
+        """A row per weight: its step, network and ends, and the hidden unit that it belongs to."""
+        rows = []
+        for network, pockets in (("source", self.source), ("target", self.target)):
+            for t, pocket in enumerate(pockets):
+                about = {"network": network, "t": t, "accuracy": pocket.accuracy}
+                rows += [about | weight for weight in pocket.weights()]
+        return pd.DataFrame(rows)
+
+
+def pocket_transfer(lab: Lab, seeds: Seeds, *, hidden: int, epochs: int, steps: int) -> Walk:
     """FGMT between two perceptrons with `hidden` units, on images of three classes at 2x2 pixels.
 
-    Returns the permutation, and by name the source before and after its training of `epochs` and
-    the target before and after the transfer in `steps` steps; ``units`` of the target are those of
-    the source whose movement they are given.
+    The source is trained for `epochs`, and the target moved in `steps` steps; ``units`` of the
+    target are those of the source whose movement they are given at the last of them.
     """
     data = _pocket_data(lab, "train")
     held_out = _pocket_data(lab, "validation")
@@ -99,19 +133,16 @@ def pocket_transfer(
     order = torch.Generator().manual_seed(seeds.source)
     gradients = paired_gradients(models[0], sample(data, lab.setting.batch_size, order))
     line = Line(source, trained.params, uniform(steps))
-    *_, last = fgmt(line, target, spec, gradients)
-    same = list(range(hidden))
-    given = last.permutation.indices["hidden"].tolist()
-    points = {
-        "source, untrained": (source, same),
-        "source, trained": (trained.params, same),
-        "target, untrained": (target, given),
-        "target, transferred": (last.params, given),
-    }
-    pockets = {}
-    for name, (point, units) in points.items():
-        pockets[name] = Pocket(point, units, evaluate(models[0], point, held_out).accuracy)
-    return last.permutation, pockets
+    moves = list(fgmt(line, target, spec, gradients))
+    found = moves[-1].permutation
+
+    def pocket(point: Params, units: list[int]) -> Pocket:
+        return Pocket(point, units, evaluate(models[0], point, held_out).accuracy)
+
+    sources = [pocket(point, list(range(hidden))) for point in line]
+    given = found.indices["hidden"].tolist()
+    targets = [pocket(point, given) for point in (target, *(step.params for step in moves))]
+    return Walk(found, sources, targets)
 
 
 def _pocket_data(lab: Lab, name: str) -> Split:
