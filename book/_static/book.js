@@ -20,7 +20,7 @@ async function draw(box) {
   await library();
   const figure = JSON.parse(box.querySelector("script").textContent);
   figure.layout.font = { color: ink(), family: "inherit" };
-  await Plotly.newPlot(place, { ...figure, config: { responsive: true, displaylogo: false } });
+  await Plotly.newPlot(place, { ...figure, config: { responsive: true, displayModeBar: false } });
 }
 addEventListener("load", () => {
   for (const box of document.querySelectorAll("details.explore")) box.addEventListener("toggle", () => draw(box));

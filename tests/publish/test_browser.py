@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -212,3 +213,65 @@ def test_the_book_opens_from_disk(browser, html):
         assert not [words for words in complaints if not of_a_preloaded_font(words)]
         assert page.locator(".math mjx-container").count() >= 3
         assert page.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
+
+
+TRAVELLED = "[...document.querySelectorAll('.explored .trace path')].map(p => p.outerHTML).join()"
+
+
+def test_a_slider_moves_the_networks_along_the_trajectory(browser, address):
+    with opened(browser, f"{address}/book/published/permutation_symmetry.html") as (page, faults):
+        page.locator("details.explore summary").first.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".explored .slider-group")
+        words = page.locator(".explored .annotation-text").all_inner_texts()
+        before = page.evaluate(TRAVELLED)
+        page.locator(".explored .slider-group").scroll_into_view_if_needed()
+        box = page.locator(".explored .slider-rail-rect").bounding_box()
+        page.mouse.click(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2)
+        page.wait_for_function(f"({TRAVELLED}) !== {json.dumps(before)}")
+        assert page.locator(".explored .annotation-text").all_inner_texts() != words
+        assert not faults
+
+
+def test_curves_show_their_values_and_can_be_switched_off(browser, address):
+    with opened(browser, f"{address}/book/published/transfer.html") as (page, faults):
+        page.locator("details.explore summary").first.click()
+        page.wait_for_selector(".explored .legend .traces")
+        shown = page.locator(".explored .trace.scatter").count()
+        page.locator(".explored .scatterlayer .point").nth(2).scroll_into_view_if_needed()
+        box = page.locator(".explored .scatterlayer .point").nth(2).bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.wait_for_selector(".explored .hovertext")
+        assert "n = " in page.locator(".explored .hovertext").first.inner_text()
+        page.locator(".explored .legendtoggle").first.click()
+        page.wait_for_function(
+            f"document.querySelectorAll('.explored .trace.scatter').length < {shown}"
+        )
+        assert not faults
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_no_code_is_cut_off(browser, address, html, size):
+    """On a desk every line of a notebook is seen; on a phone it scrolls inside its box."""
+    cut = {}
+    with reader(browser, size=size) as window:
+        for path in sorted((html / "book" / "published").glob("*.html")):
+            page, _ = window.open(f"{address}/book/published/{path.name}")
+            wide = page.evaluate(
+                "[...document.querySelectorAll('.cell_input pre')].filter(p => p.clientWidth && "
+                "p.scrollWidth > p.clientWidth + 1 && (innerWidth > 600 || "
+                "getComputedStyle(p).overflowX !== 'auto')).map(p => p.innerText.slice(0, 60))"
+            )
+            if wide:
+                cut[path.name] = wide
+    assert not cut
+
+
+def test_what_is_folded_opens_by_keyboard(browser, address):
+    with opened(browser, f"{address}/book/published/transfer.html") as (page, _):
+        folded = page.locator("details:has(> summary:has-text('parameters'))").first
+        assert not folded.evaluate("found => found.open")
+        folded.locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert folded.evaluate("found => found.open")
+        assert "setting: str" in folded.inner_text()

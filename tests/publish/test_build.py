@@ -7,6 +7,7 @@ import re
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import yaml
@@ -199,14 +200,14 @@ def test_pages_and_images_are_small(html):
 def test_values_are_pasted(html):
     """Numbers that prose quotes come from the record."""
     record = json.loads((PUBLISHED / "transfer.json").read_text())
-    mean = sum(record["measures"]["gmt-first"]) / 3
+    mean = fmean(record["measures"]["gmt-test"])
     text = re.sub(r"<[^>]+>", "", (html / "book" / "introduction.html").read_text())
-    assert f"{mean:.1%} of the validation images" in re.sub(r"\s+", " ", text).replace(" %", "%")
+    assert f"{mean:.1%} of the test images" in re.sub(r"\s+", " ", text).replace(" %", "%")
 
 
 def test_verdicts_are_those_of_the_records(html):
     text = (html / "book" / "claims.html").read_text()
-    assert "C15" in text and "holds" in text and "fails" in text
+    assert "C15" in text and "holds" in text and "undecided" in text
 
 
 PROSE = {*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").rglob("*.*[!s]")}

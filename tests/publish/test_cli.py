@@ -87,8 +87,8 @@ sys.exit(cli.main(sys.argv[2:]))
         ),
         (["reproduce", "--output", "book"], "book is among the sources of the project"),
         (
-            ["reproduce", "--profile", "laptop", "--output", "book/published"],
-            "holds the profile quick, not laptop",
+            ["reproduce", "--profile", "quick", "--output", "book/published"],
+            "holds the profile laptop, not quick",
         ),
     ],
 )

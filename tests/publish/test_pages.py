@@ -100,8 +100,8 @@ def test_prose_is_taken_from_the_notebook_and_code_is_not(tmp_path):
 
 
 def test_code_that_was_not_run_is_refused(tmp_path):
-    root = changed(tmp_path, "figsize=(10, 4)", "figsize=(10, 5)")
-    words = "code of transfer has changed .*--profile quick --only transfer"
+    root = changed(tmp_path, "figsize=(7.4, 4.6)", "figsize=(7.4, 5)")
+    words = "code of transfer has changed .*--profile laptop --only transfer"
     with pytest.raises(RunError, match=words):
         page("transfer", root)
 

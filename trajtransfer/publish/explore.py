@@ -156,24 +156,32 @@ def walk(rows: pd.DataFrame) -> go.Figure:
     lines = _lines(rows)
     for t, mine in lines.groupby("t"):
         traces = [_line(weight) for weight in mine.to_dict("records")]
-        frames.append(go.Frame(data=traces, name=str(t), layout={"title": {"text": _title(mine)}}))
+        frames.append(go.Frame(data=traces, name=str(t), layout={"annotations": _titles(mine)}))
     figure = go.Figure(data=frames[0].data, frames=frames)
     steps = [
         {"label": frame.name, "method": "animate", "args": [[frame.name], {"mode": "immediate"}]}
         for frame in frames
     ]
     slider = {"steps": steps, "currentvalue": {"prefix": "step t = "}, "pad": {"t": 20}}
-    figure.update_layout(**_layout(), title=frames[0].layout.title, sliders=[slider])
+    figure.update_layout(**_layout(), annotations=frames[0].layout.annotations, sliders=[slider])
     figure.update_layout(showlegend=False)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     return figure
 
 
-def _title(rows: pd.DataFrame) -> str:
-    """The accuracies of both networks at a step."""
-    found = rows.groupby("network")["accuracy"].first()
-    return f"source {found['source']:.0%}{' ' * 30}target {found['target']:.0%}"
+def _titles(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """The accuracies of both networks at a step, above their drawings."""
+    found = rows.groupby("network")[["accuracy", "x"]].mean()
+    return [
+        {
+            "text": f"{name}: {row['accuracy']:.0%}",
+            "x": row["x"] + 0.5,
+            "y": 1.12,
+            "showarrow": False,
+        }
+        for name, row in found.iterrows()
+    ]
 
 
 def _lines(rows: pd.DataFrame) -> pd.DataFrame:
