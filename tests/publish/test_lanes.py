@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import time
+
+import psutil
 import pytest
 import yaml
 
@@ -52,6 +57,43 @@ def test_two_lanes_give_the_numbers_and_the_order_of_the_profile(tmp_path, monke
         rows = transfers(lab, ["fgmt"], [Seeds(number, number + 1)]).to_dict("records")
         found = records[f"transfer_{number}"].tables["curves"]
         assert accuracies(found) == accuracies(rows)
+
+
+def test_lanes_and_kernels_end_with_a_killed_command(tmp_path):
+    """Or they would go on for hours unseen, and hold the locks of what they train."""
+    runs = [short_run(number, width=2048, pairs="1-2, 3-4") for number in (1, 3)]
+    root = checkout(tmp_path, 2, *runs)
+    command = [sys.executable, "-m", "trajtransfer.publish.cli", "reproduce"]
+    started = psutil.Popen(command, cwd=root, env=os.environ | {"TRAJTRANSFER_HOME": str(root)})
+    try:
+        family = waited(lambda: with_kernels(started, 2))
+    finally:
+        started.kill()
+        started.wait()
+    assert not psutil.wait_procs(family, timeout=30)[1]
+
+
+def with_kernels(process, count):
+    """The descendants of a process, once so many of them are kernels."""
+    family = process.children(recursive=True)
+    mine = {one.pid for one in family}
+    commands = [
+        " ".join(one.info["cmdline"] or [])  # none of a process that has just ended
+        for one in psutil.process_iter(["cmdline"])
+        if one.pid in mine
+    ]
+    kernels = [words for words in commands if "ipykernel" in words]
+    return family if len(kernels) == count else None
+
+
+def waited(found, seconds=90):
+    """What a function returns, as soon as it is something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if result := found():
+            return result
+        time.sleep(0.2)
+    raise AssertionError(f"nothing after {seconds} seconds")
 
 
 def test_a_run_that_fails_in_a_lane_is_named_and_the_others_are_made(tmp_path, monkeypatch):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,7 +59,9 @@ def made_in_lanes(
     """
     underway: dict[Future[str], _Underway] = {}
     with ExitStack() as stack:
-        pool = stack.enter_context(ProcessPoolExecutor(lanes, mp_context=get_context("spawn")))
+        context = get_context("spawn")
+        made = ProcessPoolExecutor(lanes, context, initializer=_end_with_the_parent)
+        pool = stack.enter_context(made)
         for checked in runs:
             folder = stack.enter_context(ExitStack())
             work = folder.enter_context(results.work(checked.run.name))
@@ -66,6 +71,20 @@ def made_in_lanes(
                 yield from _taken(underway, results)
         while underway:
             yield from _taken(underway, results)
+
+
+def _end_with_the_parent() -> None:
+    """End this lane when the process that started it is gone, even killed.
+
+    Its kernel watches it in turn; otherwise both would go on for hours, and hold their locks.
+    """
+    threading.Thread(target=_exit_after, args=(parent_process(),), daemon=True).start()
+
+
+def _exit_after(process: BaseProcess | None) -> None:
+    if process is not None:
+        process.join()
+        os._exit(1)
 
 
 def _failure_of(root: Path, chosen: Run, profile: str, work: Path) -> str:
