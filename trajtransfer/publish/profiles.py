@@ -134,11 +134,11 @@ def _origin(path: Path, chosen: Run, data: dict[str, str]) -> str:
     """A digest of what a run is made of.
 
     These are the code, the notebook, the title, the parameters, the data, the machine and the
-    libraries; the part of the book is none of them.
+    libraries; the part of the book and the words on what was found are none of them.
     """
     device = select_device(str(chosen.parameters.get("device", "auto")))
     libraries = {name: version(name) for name in LIBRARIES}
-    about = [chosen.model_dump(exclude={"part"}), data, device.type, libraries]
+    about = [chosen.model_dump(exclude={"part", "finding"}), data, device.type, libraries]
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     code = Path(__file__).parents[1]
     for file in (*sorted(code.rglob("*.py")), *sorted(code.rglob("*.json")), path):
