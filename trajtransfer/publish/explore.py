@@ -17,7 +17,7 @@ from trajtransfer.paper.figures.style import style_of
 from trajtransfer.paper.storage.outcomes import RecordFile
 
 SYMBOLS = {"x": "x", "s": "square", "o": "circle", "^": "triangle-up", "D": "diamond", "v": "star"}
-DASHES = {"permuted": "solid", "identity": "dash", "random": "dot"}
+DASHES = {"identity": "dash", "random": "dot", "linear, cosine": "dash", "recorded": "dot"}
 
 
 class Explored(NamedTuple):

@@ -43,6 +43,5 @@ def costs(records: Records) -> str:
     return (
         "One transfer took, of the counted operations of the training that it stands in for, "
         f"{' and '.join(parts)}: the least and the most of {count} chapters on transfer, each a "
-        "mean over its pairs. A small network that is trained for a few epochs is at the dear end."
-        "\n"
+        "mean over its pairs.\n"
     )
