@@ -581,6 +581,18 @@ def test_leads_are_those_after_one_epoch():
     assert found["gmt-saved-95"] == [0]
 
 
+def test_what_is_left_to_save_is_what_standard_training_gains_after_its_first_epoch():
+    rows = [
+        *training("standard", "1-2", 0.1, 0.4, 0.9),
+        *training("standard", "3-4", 0.1, 0.8, 0.7),
+        *training("gmt", "3-4", 0.8, 0.7, 0.9),
+        *training("gmt", "1-2", 0.8, 0.7, 0.9),
+    ]
+    found = measures.of_training(pd.DataFrame(rows), images=100)["standard-later-gain"]
+    assert list(found.values) == near(0.5, -0.1)
+    assert [found.error] == near(math.sqrt((0.8 * 0.2 + 0.6 * 0.4) / 100))
+
+
 def test_generalisation_compares_the_last_epochs():
     ends = dict(zip(RUNS, ((0.9, 0.1), (0.6, 0.25), (0.8, 0.2), (0.7, 0.3)), strict=True))
     rows = []

@@ -14,6 +14,7 @@ import yaml
 from conftest import ROOT
 
 from trajtransfer.paper.storage import results
+from trajtransfer.paper.storage.plans import Run
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.storage.reading import read_contents, read_paper_items
 from trajtransfer.publish import build
@@ -66,10 +67,11 @@ def test_the_runs_of_a_profile_stand_in_the_parts_that_they_name(profile):
     runs = profile_of(ROOT, profile).runs
     contents = build.arranged(read_contents(ROOT), runs)
     found = {
-        chapter.file.removeprefix(build.RESULTS): part.caption
+        file.removeprefix(build.RESULTS): part.caption
         for part in contents.parts
         for chapter in part.chapters
-        if chapter.file.startswith(build.RESULTS)
+        for file in chapter.files
+        if file.startswith(build.RESULTS)
     }
     assert found == {run.name: run.part for run in runs}
     before = [file for file in read_contents(ROOT).files if "published" not in file]
@@ -81,6 +83,16 @@ def test_the_published_pages_stand_where_their_profile_says():
     known = {run.name: run for run in profile_of(ROOT, listing.profile).runs}
     contents = read_contents(ROOT)
     assert build.arranged(contents, [known[name] for name in records]) == contents
+
+
+def test_runs_of_one_notebook_stand_below_the_first_of_them():
+    part = "The experiments"
+    names = ["a", "b", "c", "d"]
+    kinds = ["transfer", "basins", "transfer", "transfer"]
+    runs = [Run(name=n, notebook=k, part=part) for n, k in zip(names, kinds, strict=True)]
+    (mine,) = [p for p in build.arranged(read_contents(ROOT), runs).parts if p.caption == part]
+    files = [[file.removeprefix(build.RESULTS) for file in x.files] for x in mine.chapters]
+    assert files == [["a", "c", "d"], ["b"]]
 
 
 def test_a_part_without_pages_is_left_out():

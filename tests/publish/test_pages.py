@@ -84,6 +84,12 @@ def test_a_page_opens_with_the_claims_and_closes_with_what_was_found():
     assert "What we found" not in text(page("own_network"))
 
 
+def test_what_a_title_says_in_parentheses_becomes_a_line_below_it():
+    title = "# Figure 5a: perceptron\n\n*Transfer between random initialisations; section 4.1*\n"
+    assert page("transfer").cells[0].source.startswith(title)
+    assert page("from_scratch").cells[0].source.startswith("# The method from scratch\n\nA")
+
+
 def changed(tmp_path, old: str, new: str):
     """A project whose transfer notebook reads differently."""
     (tmp_path / "notebooks").mkdir()

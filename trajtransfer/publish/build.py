@@ -58,7 +58,7 @@ def book(root: Path, folder: Path) -> Path:
         write_generated_pages(root, source / RESULTS, listing, records)
         _write_chapters(root, source / RESULTS, runs, records)
         contents = arranged(read_contents(root), runs)
-        toc = yaml.safe_dump(contents.model_dump(), sort_keys=False)
+        toc = yaml.safe_dump(contents.model_dump(exclude_defaults=True), sort_keys=False)
         (source / "_toc.yml").write_text(toc)
         _render(root, source)
         html = root / "_build" / "html"
@@ -198,10 +198,22 @@ def arranged(contents: Contents, runs: Sequence[Run]) -> Contents:
     parts = []
     for part in contents.parts:
         prose = [chapter for chapter in part.chapters if not chapter.file.startswith(RESULTS)]
-        mine = [Chapter(file=RESULTS + run.name) for run in runs if run.part == part.caption]
+        mine = _nested([run for run in runs if run.part == part.caption])
         if prose or mine:
             parts.append(part.model_copy(update={"chapters": prose + mine}))
     return contents.model_copy(update={"parts": parts})
+
+
+def _nested(runs: Sequence[Run]) -> list[Chapter]:
+    """The pages of runs, those of one notebook below the first of them."""
+    chapters: dict[str, Chapter] = {}
+    for run in runs:
+        page = Chapter(file=RESULTS + run.name)
+        if first := chapters.get(run.notebook):
+            first.sections.append(page)
+        else:
+            chapters[run.notebook] = page
+    return list(chapters.values())
 
 
 def _copy_scripts(static: Path) -> None:

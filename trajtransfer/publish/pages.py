@@ -7,6 +7,7 @@ is refused.
 from __future__ import annotations
 
 import base64
+import re
 import shlex
 from collections.abc import Sequence
 from copy import deepcopy
@@ -26,6 +27,7 @@ from trajtransfer.publish.labels import label
 from trajtransfer.publish.parameters import written
 
 FOOT = "## Data and provenance"
+TITLE = re.compile(r"^# (.*) \((.*)\)$", re.MULTILINE)
 
 
 def chapter(root: Path, executed: Path, run: Run, claims: Claims, records: Records) -> NotebookNode:
@@ -38,6 +40,7 @@ def chapter(root: Path, executed: Path, run: Run, claims: Claims, records: Recor
     notebook = root / "notebooks" / f"{run.notebook}.ipynb"
     page = read_notebook(notebook, "take it from the repository again")
     label(page, run)
+    page.cells[0].source = _short_titled(page.cells[0].source)
     again = f"run it again: {_command(record, run)}"
     _take_outputs(page, read_notebook(executed, again), run.name, again)
     _explore(page, run, record)
@@ -51,6 +54,11 @@ def chapter(root: Path, executed: Path, run: Run, claims: Claims, records: Recor
     for number, cell in enumerate(page.cells):
         cell.id = f"cell-{number}"
     return page
+
+
+def _short_titled(text: str) -> str:
+    """What stands in parentheses at the end of a title becomes a line below it."""
+    return TITLE.sub(lambda found: f"# {found[1]}\n\n*{found[2][0].upper()}{found[2][1:]}*", text)
 
 
 def _explore(page: NotebookNode, run: Run, record: RecordFile) -> None:

@@ -81,6 +81,7 @@ def network_diagram(ax: Axes, params: Params, order: Sequence[int], title: str) 
     middle: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "zorder": 3}
     for position, unit in zip(heights[1], order, strict=True):
         ax.annotate(str(unit + 1), (1, position), **middle)
+    ax.margins(0.12)  # room for whole circles
     ax.set_title(title)
     ax.set_axis_off()
 

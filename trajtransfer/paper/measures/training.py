@@ -39,24 +39,35 @@ def _first_epoch(run: pd.DataFrame, goal: float) -> Any:
 def of_training(training: pd.DataFrame, images: int = 0) -> Measures:
     """Of each method, per pair: epochs saved at each share, and its lead after one epoch.
 
-    Accuracies are those on so many `images`.
+    `standard-later-gain` is what standard training still gains after its first epoch, so what
+    there is to save. Accuracies are those on so many `images`.
     """
     measures: Measures = {}
     reached = epochs_to_reach(training)
     for (method, share), mine in reached.groupby(["method", "share"], sort=False):
         name = f"{method}-saved-{100 * share:.0f}"
         measures[name] = measure(mine["saved"], text="{:.1f}")
-    first = {
-        str(method): mine.set_index("pair")["accuracy"]
-        for method, mine in training[training["epoch"] == 1].groupby("method", sort=False)
-    }
+    first = _accuracies(training[training["epoch"] == 1])
     for method in first:
         for other in (STANDARD, "naive"):
             if other in first and other != method:
                 lead = apart(first[method], first[other])
                 error = sampling_error(images, first[method], first[other])
                 measures[f"{method}-lead-over-{other}"] = measure(lead, error=error)
+    standard = training[training["method"] == STANDARD].sort_values("epoch")
+    last = _accuracies(standard.drop_duplicates("pair", keep="last"))
+    later = apart(last[STANDARD], first[STANDARD])
+    error = sampling_error(images, last[STANDARD], first[STANDARD])
+    measures["standard-later-gain"] = measure(later, error=error)
     return measures
+
+
+def _accuracies(rows: pd.DataFrame) -> dict[str, pd.Series]:
+    """The accuracy of each method by pair, of rows that have one of each."""
+    return {
+        str(method): mine.set_index("pair")["accuracy"]
+        for method, mine in rows.groupby("method", sort=False)
+    }
 
 
 def of_generalization(training: pd.DataFrame, images: int = 0) -> Measures:

@@ -137,15 +137,22 @@ class PaperItem(Document):
 
 
 class Chapter(Document):
-    """A page of the book: its file without the suffix."""
+    """A page of the book, its file without the suffix, and the pages below it."""
 
     file: Text
+    sections: list[Chapter] = Field(default_factory=list)
+
+    @property
+    def files(self) -> list[str]:
+        """The files of the page and of those below it."""
+        return [self.file, *(file for section in self.sections for file in section.files)]
 
 
 class Part(Document):
-    """Chapters under a caption."""
+    """Chapters under a caption; `numbered` says to which depth they are."""
 
     caption: Text
+    numbered: int | None = None
     chapters: list[Chapter]
 
 
@@ -172,7 +179,8 @@ class Contents(Document):
     @property
     def files(self) -> list[str]:
         """The files of all pages, in their order."""
-        return [self.root, *(chapter.file for part in self.parts for chapter in part.chapters)]
+        chapters = (chapter for part in self.parts for chapter in part.chapters)
+        return [self.root, *(file for chapter in chapters for file in chapter.files)]
 
 
 def repeats(names: Iterable[str]) -> list[str]:
