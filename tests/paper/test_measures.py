@@ -342,7 +342,8 @@ def test_there_are_as_many_values_as_a_measure_says(name, count):
 def test_values_are_plain_floats_whose_mean_can_be_quoted(name):
     for measure in CASES[name].measure(made(name)).values():
         assert all(type(value) is float and math.isfinite(value) for value in measure.values)
-        quoted = measure.text.format(fmean(measure.values))
+        mean = fmean(measure.values)
+        quoted = measure.text.format(mean, points=100 * mean)
         assert any(sign.isdigit() for sign in quoted)
 
 

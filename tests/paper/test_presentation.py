@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from IPython.display import Markdown
 
+from trajtransfer.paper.measures.measure import POINTS
 from trajtransfer.paper.presentation import (
     MISSING,
     markdown_table,
@@ -122,6 +123,8 @@ def glued(monkeypatch):
         ((0.1, 0.3), "{:.1%}", "20.0%"),
         ((0.1, 0.3), "{:.2f}", "0.20"),
         ((5.0,), "{:.0f}", "5"),
+        ((0.1, 0.3), POINTS, "20.0 points"),
+        ((-0.012,), POINTS, "-1.2 points"),
         ((3e-13, 5e-13), "{:.0e}", "4e-13"),
         ((), "{:.1%}", "–"),
         ((0.5, math.nan), "{:.1%}", "nan%"),

@@ -47,10 +47,16 @@ def mean_text(values: Sequence[float], digits: int) -> str:
 
 
 def quote(name: str, values: Sequence[float], text: str) -> None:
-    """Let prose quote the mean of some values as ``{glue:text}`NAME```, in the format `text`."""
+    """Let prose quote the mean of some values as ``{glue:text}`NAME```, in the format `text`.
+
+    The mean is its first argument, and ``points`` a hundred times that.
+    """
     from myst_nb import glue  # only an executed notebook has a display to glue to
 
-    shown = text.format(statistics.fmean(values)) if values else MISSING
+    shown = MISSING
+    if values:
+        mean = statistics.fmean(values)
+        shown = text.format(mean, points=100 * mean)
     glue(name, _Text(shown), display=False)
 
 

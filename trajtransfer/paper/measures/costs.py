@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from trajtransfer.algorithms import METHODS
-from trajtransfer.paper.measures.measure import Measures, apart, measure
+from trajtransfer.paper.measures.measure import POINTS, Measures, apart, measure
 from trajtransfer.paper.work import WORK, share_of_training
 
 
@@ -64,14 +64,15 @@ def of_precision(precision: pd.DataFrame) -> Measures:
     by_network = precision.set_index(["network", "width"])
     accuracies = {name: mine["accuracy"] for name, mine in by_network.groupby("products")}
     changes = apart(accuracies["bfloat16"], accuracies["float32"])
-    return {"bfloat16-minus-float32": measure(changes, "networks")}
+    return {"bfloat16-minus-float32": measure(changes, "networks", POINTS)}
 
 
 def of_sweeps(limits: pd.DataFrame) -> Measures:
     """Accuracy at the last step with the most sweeps minus that with the fewest, per pair."""
     by_limit = limits.set_index(["sweeps per match at most", "pair"])["accuracy"]
     few, many = (f(limits["sweeps per match at most"]) for f in (min, max))
-    return {"one-sweep-loss": measure(apart(by_limit[many], by_limit[few]))}
+    loss = apart(by_limit[many], by_limit[few])
+    return {"one-sweep-loss": measure(loss, text=POINTS)}
 
 
 def of_restarts(solutions: pd.DataFrame) -> Measures:
@@ -81,5 +82,5 @@ def of_restarts(solutions: pd.DataFrame) -> Measures:
     spread = 1 - agreement.min() / agreement.max()
     return {
         "spread-of-objective": measure([spread], "matches"),
-        "spread-of-accuracy": measure([accuracy.max() - accuracy.min()], "matches"),
+        "spread-of-accuracy": measure([accuracy.max() - accuracy.min()], "matches", POINTS),
     }

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from trajtransfer.landscape import Interpolation
-from trajtransfer.paper.measures.measure import Measures, apart, measure, sampling_error
+from trajtransfer.paper.measures.measure import POINTS, Measures, apart, measure, sampling_error
 
 TUNED = {"FGMT+FT": "tuned", "permuted source": "permuted", "source as it is": "plain"}
 TARGET = "trained target"
@@ -45,7 +45,8 @@ def of_fine_tuned(barriers: pd.DataFrame, images: int = 0) -> Measures:
         mine = barriers[barriers["to"] == end]
         measures[f"{name}-barrier"] = measure(mine["barrier"], text="{:.3f}")
         error = sampling_error(images, 1 - mine["accuracy barrier"], [1])
-        measures[f"{name}-accuracy-barrier"] = measure(mine["accuracy barrier"], error=error)
+        fall = measure(mine["accuracy barrier"], text=POINTS, error=error)
+        measures[f"{name}-accuracy-barrier"] = fall
     return measures
 
 

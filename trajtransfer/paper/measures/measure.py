@@ -10,10 +10,11 @@ from typing import NamedTuple
 import pandas as pd
 
 PAIRS = "pairs"
+POINTS = "{points:.1f} points"  # of a difference of accuracies
 
 
 class Measure(NamedTuple):
-    """The `values` of a measure, one per what `counts` says; `text` formats their mean.
+    """The `values` of a measure, one per what `counts` says; `text` formats their mean (`quote`).
 
     No value stands for what a run cannot tell. `error` is the standard error that all values share
     because they are measured on the same, finitely many images.

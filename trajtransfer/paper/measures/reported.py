@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trajtransfer.paper import reported
-from trajtransfer.paper.measures.measure import Measures, measure
+from trajtransfer.paper.measures.measure import POINTS, Measures, measure
 from trajtransfer.paper.measures.training import of_generalization, of_training
 from trajtransfer.paper.measures.transfer import of_trajectories, of_transfer, reported_curves
 from trajtransfer.paper.measures.updates import of_updates
@@ -29,6 +29,8 @@ def _of_ensembles(task: str) -> Measures:
         row["ensemble"]: row["accuracy (%)"] / 100 for row in reported.ensembles_table(task)
     }
     return {
-        f"{name.lower()}-minus-full": measure([accuracy[name] - accuracy["Full"]], "ensembles")
+        f"{name.lower()}-minus-full": measure(
+            [accuracy[name] - accuracy["Full"]], "ensembles", POINTS
+        )
         for name in ("GMT", "FGMT")
     }

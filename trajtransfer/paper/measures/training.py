@@ -6,7 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from trajtransfer.paper.measures.measure import Measure, Measures, apart, measure, sampling_error
+from trajtransfer.paper.measures.measure import (
+    POINTS,
+    Measure,
+    Measures,
+    apart,
+    measure,
+    sampling_error,
+)
 from trajtransfer.paper.subsequent import STANDARD
 
 SHARES = (0.9, 0.95, 0.99)
@@ -53,12 +60,12 @@ def of_training(training: pd.DataFrame, images: int = 0) -> Measures:
             if other in first and other != method:
                 lead = apart(first[method], first[other])
                 error = sampling_error(images, first[method], first[other])
-                measures[f"{method}-lead-over-{other}"] = measure(lead, error=error)
+                measures[f"{method}-lead-over-{other}"] = measure(lead, text=POINTS, error=error)
     standard = training[training["method"] == STANDARD].sort_values("epoch")
     last = _accuracies(standard.drop_duplicates("pair", keep="last"))
     later = apart(last[STANDARD], first[STANDARD])
     error = sampling_error(images, last[STANDARD], first[STANDARD])
-    measures["standard-later-gain"] = measure(later, error=error)
+    measures["standard-later-gain"] = measure(later, text=POINTS, error=error)
     return measures
 
 
@@ -87,7 +94,8 @@ def of_generalization(training: pd.DataFrame, images: int = 0) -> Measures:
     measures: Measures = {}
     for name, short in names.items():
         measures[f"accuracy-minus-{short}"] = _gain(ours, final[name], images)
-        measures[f"gap-minus-{short}"] = measure(apart(ours["gap"], final[name]["gap"]))
+        gaps = apart(ours["gap"], final[name]["gap"])
+        measures[f"gap-minus-{short}"] = measure(gaps, text=POINTS)
     premise = _gain(final["standard, all"], final["standard, part"], images)
     return measures | {"all-minus-part": premise}
 
@@ -95,7 +103,8 @@ def of_generalization(training: pd.DataFrame, images: int = 0) -> Measures:
 def _gain(ours: pd.DataFrame, theirs: pd.DataFrame, images: int) -> Measure:
     """The differences of accuracies, per pair."""
     accuracies = [rows["accuracy"] for rows in (ours, theirs)]
-    return measure(apart(*accuracies), error=sampling_error(images, *accuracies))
+    error = sampling_error(images, *accuracies)
+    return measure(apart(*accuracies), text=POINTS, error=error)
 
 
 def of_ensembles(ensembles: pd.DataFrame, images: int = 0) -> Measures:
@@ -108,9 +117,9 @@ def of_ensembles(ensembles: pd.DataFrame, images: int = 0) -> Measures:
         for method, mine in ensembles.groupby("method", sort=False)
     }
     full = by_method.pop("full")
-    return {
-        f"{method}-minus-full": measure(
-            apart(mine, full), "ensembles", error=sampling_error(images, mine, full)
-        )
-        for method, mine in by_method.items()
-    }
+    measures: Measures = {}
+    for method, mine in by_method.items():
+        error = sampling_error(images, mine, full)
+        more = apart(mine, full)
+        measures[f"{method}-minus-full"] = measure(more, "ensembles", POINTS, error)
+    return measures

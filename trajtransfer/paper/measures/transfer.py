@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
 import pandas as pd
 
-from trajtransfer.paper.measures.measure import Measure, Measures, measure, sampling_error
+from trajtransfer.paper.measures.measure import POINTS, Measure, Measures, measure, sampling_error
 from trajtransfer.paper.reported import panels
 from trajtransfer.paper.seeds import Seeds
 
@@ -114,7 +114,7 @@ def of_transfer(curves: Curves, images: int = 0) -> Measures:
 
 def _difference(ours: Sequence[float], theirs: Sequence[float], images: int) -> Measure:
     apart = [a - b for a, b in zip(ours, theirs, strict=True)]
-    return measure(apart, error=sampling_error(images, ours, theirs))
+    return measure(apart, text=POINTS, error=sampling_error(images, ours, theirs))
 
 
 def _against(
@@ -184,13 +184,17 @@ def of_trajectories(steps: pd.DataFrame, images: int = 0) -> Measures:
         cosine = kinds.get("linear, cosine", {}).get(method, [])
         found = {
             "linear-gain": _gains(uniform, recorded, images),
-            "recorded-drop": measure(curve.drop for curve in recorded),
-            "linear-drop": measure(curve.drop for curve in uniform),
-            "excess-drop": measure(a.drop - b.drop for a, b in _of_both(recorded, uniform)),
+            "recorded-drop": _points(curve.drop for curve in recorded),
+            "linear-drop": _points(curve.drop for curve in uniform),
+            "excess-drop": _points(a.drop - b.drop for a, b in _of_both(recorded, uniform)),
             "cosine-gain": _gains(cosine, uniform, images),
         }
         measures |= {f"{method}-{name}": one for name, one in found.items() if one.values}
     return measures
+
+
+def _points(differences: Iterable[float]) -> Measure:
+    return measure(differences, text=POINTS)
 
 
 def _gains(ours: Sequence[Curve], theirs: Sequence[Curve], images: int) -> Measure:
