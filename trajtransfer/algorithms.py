@@ -113,8 +113,16 @@ def gmt(
     """Gradient Matching along Trajectory (Algorithm 1, :eq:`gradient_matching-problem`).
 
     Step s computes all s pairs of gradients again, on fresh mini-batches, at points moved by the
-    permutation of step s - 1: T(T+1)/2 pairs in all. `cache` says where gradients wait to be
-    matched, see `Pairs`; `max_sweeps` is that of `match`.
+    permutation of step s - 1: T(T+1)/2 pairs in all.
+
+    Args:
+        source: The trajectory of the source, t = 0..T.
+        target: The initialisation to be moved.
+        spec: The groups of units.
+        gradients: A function (target point, source point) -> both gradients on one mini-batch.
+        generator: A CPU generator that draws the order of the groups in each sweep.
+        cache: Where gradients wait to be matched, see `Pairs`.
+        max_sweeps: The most sweeps of each `match`.
     """
     _require_steps(source)
     pi = Permutation.identity(spec)
@@ -141,8 +149,8 @@ def fgmt(
 ) -> Iterator[Step]:
     """Fast Gradient Matching along Trajectory (Algorithm 2, :eq:`gradient_matching-problem`).
 
-    Earlier pairs of gradients are kept: T pairs in all. `cache` says where, see `Pairs`;
-    `max_sweeps` is that of `match`.
+    Earlier pairs of gradients are kept where `cache` says: T pairs in all. The arguments are those
+    of `gmt`.
     """
     _require_steps(source)
     pi = Permutation.identity(spec)

@@ -40,11 +40,16 @@ def evaluate(
 ) -> Score:
     """Loss and accuracy of `model` at `params`, in evaluation mode.
 
-    `data` is a tuple (inputs (n, ...), labels (n,)), or makes its own batches (`Samples`); they are
-    taken `micro_batch` at a time, by default as many as is fast. `params` may hold buffers too:
-    after an edit of a network with BatchNorm pass ``params | running_statistics(...)``; buffers
-    that are not given are those of `model`. Raises ``ValueError`` for a point that is not one of
-    `model`, for data on which the model or the loss fails, and for no data.
+    Raises ``ValueError`` for a point that is not one of `model`, for data on which the model or the
+    loss fails, and for no data.
+
+    Args:
+        model: The structure of the network; it is only read.
+        params: The point, perhaps with buffers: after an edit of a network with BatchNorm pass
+            ``params | running_statistics(...)``. Buffers that are not given are those of `model`.
+        data: A tuple (inputs (n, ...), labels (n,)), or what makes its own batches (`Samples`).
+        loss: The mean ``loss(outputs, labels)`` of a mini-batch.
+        micro_batch: How many samples are taken at a time (default: as many as is fast).
     """
     require_point(model, params)
     network = _share(model).eval()
@@ -93,12 +98,19 @@ def gradient(
 ) -> Params:
     """The gradient of the mean loss over `data` at `params`.
 
-    Computed over micro-batches of at most `micro_batch` samples and summed, so `data` may be larger
-    than memory allows at once; the default is what is fast, 64 for convolutions without BatchNorm
-    on a CPU, else 256. Dropout is off; BatchNorm normalises each micro-batch by its own statistics,
-    and the running statistics of `model` are neither used nor changed. Works under
-    ``torch.no_grad()`` and ``torch.inference_mode()``, too. Raises ``ValueError`` as `evaluate`,
-    and for a loss that does not depend on the parameters.
+    It is summed over micro-batches, so `data` may be larger than memory allows at once. Dropout is
+    off; BatchNorm normalises each micro-batch by its own statistics, and the running statistics of
+    `model` are neither used nor changed. Works under ``torch.no_grad()`` and
+    ``torch.inference_mode()``, too. Raises ``ValueError`` as `evaluate`, and for a loss that does
+    not depend on the parameters.
+
+    Args:
+        model: The structure of the network; it is only read.
+        params: The point at which the gradient is taken.
+        data: A tuple (inputs (n, ...), labels (n,)), or what makes its own batches (`Samples`).
+        loss: The mean ``loss(outputs, labels)`` of a mini-batch.
+        micro_batch: The most samples at a time (default: what is fast, 64 for convolutions without
+            BatchNorm on a CPU, else 256).
     """
     require_point(model, params)
     with torch.inference_mode(False), torch.enable_grad():

@@ -69,18 +69,27 @@ def transfer(
 ) -> Transfer:
     """Move `target` along the training run `source`, up to permutation, and return the best step.
 
-    `model` gives the architecture and the device and is left as it was. `source` is (start, end)
-    and `target` a start, each a ``state_dict`` of `model`; buffers that are not running statistics
-    are those of `target`. `batches` yields (inputs, labels) and is started again when it ends: each
-    pair of gradients draws one mini-batch. `loss(outputs, labels)` is a mean. `method` is
-    ``"fgmt"``, ``"gmt"`` or, without a permutation, ``"naive"``; `steps` is T. The step with the
-    least loss on the batches `selection` is chosen; without it, on the first batch of `batches`,
-    which is a rough choice. Running statistics are estimated on the same batches. `cache` says
-    where gradients are kept: ``"device"``, ``"host"``, or ``"half"`` (bfloat16, half the memory and
-    faster products). Works under ``torch.no_grad()`` and inference mode, too. Raises
-    `UntraceableError` when the symmetry of `model` cannot be derived, ``ValueError`` when the
-    derived one fails the invariance check, when a state, a batch or a number does not fit or is not
-    finite, and ``TypeError`` for what is of another kind. States have the types of `model`.
+    Works under ``torch.no_grad()`` and inference mode, too. Raises `UntraceableError` when the
+    symmetry of `model` cannot be derived, ``ValueError`` when the derived one fails the invariance
+    check, when a state, a batch or a number does not fit or is not finite, and ``TypeError`` for
+    what is of another kind.
+
+    Args:
+        model: The architecture, and the device to compute on. It is left as it was.
+        source: The start and the end of the run, each a ``state_dict`` of `model`, in its types.
+        target: The initialisation to be moved, a ``state_dict`` as well. Buffers that are not
+            running statistics are taken from it.
+        batches: Mini-batches (inputs, labels), started again when they end: each pair of gradients
+            draws one.
+        loss: The mean ``loss(outputs, labels)`` of a mini-batch.
+        method: ``"fgmt"``, ``"gmt"``, or ``"naive"``, which has no permutation.
+        steps: The length T of the trajectory.
+        schedule: Where the line from start to end is read, ``"uniform"`` or ``"cosine"``.
+        selection: The step with the least loss on these batches is chosen, and running statistics
+            are estimated on them. Without it that is the first of `batches`, a rough choice.
+        seed: Draws the orders of the groups of units, and the inputs of the invariance check.
+        cache: Where gradients are kept: on the ``"device"``, on the ``"host"``, or ``"half"``
+            (bfloat16: half the memory and faster products).
     """
     _require_choices(
         method=(method, UNTRAINED), schedule=(schedule, SCHEDULES), cache=(cache, CACHES)

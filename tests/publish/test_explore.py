@@ -11,7 +11,7 @@ from conftest import ROOT
 
 from tests.publish.records import record
 from trajtransfer.paper.figures.style import STYLES
-from trajtransfer.publish import explore
+from trajtransfer.publish import explore, explored_curves, explored_landscape
 from trajtransfer.publish.build import SCRIPTS
 
 ROWS = [
@@ -46,7 +46,7 @@ def test_groups_of_two_columns_have_a_colour_per_first_and_dashes_per_second():
         for name in ("mlp 8", "mlp 16")
         for order in ("permuted", "identity")
     ]
-    drawn = explore.curves(pd.DataFrame(rows), explore.EXPLORED["assumption_p-cosines"])
+    drawn = explored_curves.curves(pd.DataFrame(rows), explore.EXPLORED["assumption_p-cosines"])
     lines = [trace.line for trace in drawn.data]
     assert [line.dash for line in lines] == ["solid", "dash"] * 2
     assert lines[0].color == lines[1].color != lines[2].color == lines[3].color
@@ -63,7 +63,7 @@ def test_a_walk_has_a_frame_per_step_that_draws_every_weight():
         for start in ("0", "1")
         for to in ("0", "1")
     ]
-    drawn = explore.walk(pd.DataFrame(rows))
+    drawn = explored_landscape.walk(pd.DataFrame(rows))
     assert [frame.name for frame in drawn.frames] == ["0", "1", "2"]
     assert {len(frame.data) for frame in drawn.frames} == {16}
     assert {line.line.dash for line in drawn.frames[1].data} == {"dash"}
@@ -71,10 +71,30 @@ def test_a_walk_has_a_frame_per_step_that_draws_every_weight():
     assert texts == ["source: 50%", "target: 50%"]
 
 
+def test_a_plane_shows_accuracy_or_loss_with_the_points_that_span_it():
+    rows = [
+        {"u": u, "v": v, "loss": 2 * u + v, "accuracy": (u + 2 * v) / 10}
+        for u in (0.0, 1.0, 2.0)
+        for v in (0.0, 1.0)
+    ]
+    corners = [{"corner": name, "u": 0.5, "v": 0.5} for name in ("a", "b", "c")]
+    html = explore.explored("basins-plane", record(tables={"plane": rows, "corners": corners}))
+    accuracy, loss, points = data_of(html)["data"]
+    assert accuracy["z"] == [pytest.approx([0, 10, 20]), pytest.approx([20, 30, 40])]
+    assert (accuracy["visible"], loss["visible"]) == (True, False)
+    assert loss["z"][0] == pytest.approx([0, 2, 4]) and max(loss["z"][1]) == pytest.approx(4.5)
+    assert points["text"] == ["a", "b", "c"]
+    menu = data_of(html)["layout"]["updatemenus"][0]
+    assert [button["args"][0]["visible"] for button in menu["buttons"]] == [
+        [True, False, True],
+        [False, True, True],
+    ]
+
+
 def test_other_figures_have_none_and_every_explored_one_is_drawn_by_a_notebook():
     assert explore.explored("theorem-distances", record()) is None
     notebooks = "".join(path.read_text() for path in (ROOT / "notebooks").glob("*.ipynb"))
-    for figure in (*explore.EXPLORED, explore.WALK):
+    for figure in (*explore.EXPLORED, explore.WALK, explore.PLANE):
         assert f'"name": "{figure}"' in notebooks
 
 

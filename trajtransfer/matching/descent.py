@@ -61,14 +61,20 @@ def match(
 ) -> Matching:
     """Find the permutation that makes the source side of each pair agree with its target side.
 
-    This is what :eq:`gradient_matching-problem` asks for gradients. `pairs` holds (target side,
-    source side); buffers among them are ignored. A `Pairs` that grows between calls keeps what it
-    has computed. Sweeps visit the groups of units in the order of `spec`, or in an order drawn from
-    `generator`, from `start` (default: the identity), until a sweep gains no more than `tolerance`
-    times the bound: the rule is relative, so small gradients are matched as carefully as large
-    ones. Raises ``ValueError`` for no pairs, for a `max_sweeps` or `tolerance` below 0, for tensors
-    that do not fit `spec`, for a `start` or `Pairs` of another specification, and for vectors that
-    are not finite.
+    This is what :eq:`gradient_matching-problem` asks for gradients. Sweeps visit one group of units
+    after another. Raises ``ValueError`` for no pairs, for a `max_sweeps` or `tolerance` below 0, for
+    tensors that do not fit `spec`, for a `start` or `Pairs` of another specification, and for
+    vectors that are not finite.
+
+    Args:
+        pairs: Pairs (target side, source side); buffers among them are ignored. A `Pairs` that grows
+            between calls keeps what it has computed.
+        spec: The groups of units, which are visited in its order.
+        start: The permutation to begin with (default: the identity).
+        max_sweeps: The most sweeps over all groups.
+        tolerance: A sweep that gains no more than this share of the bound is the last. The rule is
+            relative, so small gradients are matched as carefully as large ones.
+        generator: A CPU generator; each sweep then visits the groups in an order drawn from it.
     """
     _require_limits(max_sweeps, tolerance)
     pairs = _as_pairs(pairs, spec)

@@ -1,0 +1,122 @@
+"""Weight space to explore: networks with a slider over t, and a plane with its values on hover."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from plotly import graph_objects as go
+
+from trajtransfer.paper.figures.landscape import UNITS
+
+ACCURACY = "validation accuracy (%)"
+LOSS = "validation loss (nats), at most its ninth decile"
+
+
+def walk(rows: pd.DataFrame) -> go.Figure:
+    """Source and target as diagrams, and a slider over the steps of the transfer."""
+    frames = []
+    lines = _lines(rows)
+    for t, mine in lines.groupby("t"):
+        traces = [_line(weight) for weight in mine.to_dict("records")]
+        frames.append(go.Frame(data=traces, name=str(t), layout={"annotations": _titles(mine)}))
+    figure = go.Figure(data=frames[0].data, frames=frames)
+    steps = [
+        {"label": frame.name, "method": "animate", "args": [[frame.name], {"mode": "immediate"}]}
+        for frame in frames
+    ]
+    slider = {"steps": steps, "currentvalue": {"prefix": "step t = "}, "pad": {"t": 20}}
+    titles = frames[0].layout.annotations
+    figure.update_layout(annotations=titles, sliders=[slider], showlegend=False)
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return figure
+
+
+def plane(rows: pd.DataFrame, corners: pd.DataFrame) -> go.Figure:
+    """Accuracy and loss over a plane, one at a time, with the three points that span it."""
+    fields = {
+        "accuracy": (100 * rows["accuracy"], ACCURACY, "Viridis"),
+        "loss": (rows["loss"].clip(upper=rows["loss"].quantile(0.9)), LOSS, "Viridis_r"),
+    }
+    figure = go.Figure()
+    for name, (values, title, colours) in fields.items():
+        grid = rows.assign(value=values).pivot(index="v", columns="u", values="value")
+        figure.add_trace(
+            go.Contour(
+                x=grid.columns.round(3).tolist(),
+                y=grid.index.round(3).tolist(),
+                z=grid.round(3).to_numpy().tolist(),
+                colorscale=colours,
+                colorbar={"title": {"text": title, "side": "right"}},
+                hovertemplate="u = %{x:.3~f}, v = %{y:.3~f}: %{z:.3~f}<extra></extra>",
+                visible=name == "accuracy",
+            )
+        )
+    figure.add_trace(_corners(corners))
+    shown = [[True, False, True], [False, True, True]]
+    buttons = [
+        {"label": name, "method": "update", "args": [{"visible": visible}]}
+        for name, visible in zip(fields, shown, strict=True)
+    ]
+    menu = {"type": "buttons", "direction": "right", "x": 0, "y": 1.15, "xanchor": "left"}
+    figure.update_layout(showlegend=False, updatemenus=[menu | {"buttons": buttons}])
+    figure.update_xaxes(title="u (distance in weight space)")
+    figure.update_yaxes(title="v (same unit)")
+    return figure
+
+
+def _corners(corners: pd.DataFrame) -> Any:
+    return go.Scatter(
+        x=corners["u"].tolist(),
+        y=corners["v"].tolist(),
+        text=corners["corner"].tolist(),
+        mode="markers+text",
+        textposition="top center",
+        textfont={"color": "white"},
+        marker={"color": "white", "size": 9, "line": {"color": "black", "width": 1}},
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _titles(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """The accuracies of both networks at a step, above their drawings."""
+    found = rows.groupby("network")[["accuracy", "x"]].mean()
+    return [
+        {
+            "text": f"{name}: {row['accuracy']:.0%}",
+            "x": row["x"] + 0.5,
+            "y": 1.12,
+            "showarrow": False,
+        }
+        for name, row in found.iterrows()
+    ]
+
+
+def _lines(rows: pd.DataFrame) -> pd.DataFrame:
+    """Where the line of each weight runs: source on the left, target on the right, inputs first."""
+    column = rows["layer"].map({"hidden": 0, "head": 1})
+    beside = rows["network"].map({"source": 0, "target": 3})
+    found = rows.assign(x=column + beside)
+    for end in ("from", "to"):
+        unit = rows[end].astype(int)
+        last = unit.groupby(rows["layer"]).transform("max")
+        found[f"{end} y"] = unit / last
+    found["width"] = (6 * rows["weight"].abs() / rows["weight"].abs().max()).round(2)
+    return found
+
+
+def _line(weight: dict[str, Any]) -> Any:
+    """A weight: thick for a large one, dashed for a negative one, in the colour of its unit."""
+    return go.Scatter(
+        x=[weight["x"], weight["x"] + 1],
+        y=[round(weight["from y"], 3), round(weight["to y"], 3)],
+        mode="lines",
+        line={
+            "color": UNITS[weight["unit"] % len(UNITS)],
+            "width": weight["width"],
+            "dash": "solid" if weight["weight"] > 0 else "dash",
+        },
+        hovertemplate=f"{weight['weight']:.3f}",
+        name=f"{weight['network']}, {weight['layer']} {weight['from']} → {weight['to']}",
+    )
