@@ -62,13 +62,13 @@ def match(
     """Find the permutation that makes the source side of each pair agree with its target side.
 
     This is what :eq:`gradient_matching-problem` asks for gradients. Sweeps visit one group of units
-    after another. Raises ``ValueError`` for no pairs, for a `max_sweeps` or `tolerance` below 0, for
-    tensors that do not fit `spec`, for a `start` or `Pairs` of another specification, and for
+    after another. Raises ``ValueError`` for no pairs, for a `max_sweeps` or `tolerance` below 0,
+    for tensors that do not fit `spec`, for a `start` or `Pairs` of another specification, and for
     vectors that are not finite.
 
     Args:
-        pairs: Pairs (target side, source side); buffers among them are ignored. A `Pairs` that grows
-            between calls keeps what it has computed.
+        pairs: Pairs (target side, source side); buffers among them are ignored. A `Pairs` that
+            grows between calls keeps what it has computed.
         spec: The groups of units, which are visited in its order.
         start: The permutation to begin with (default: the identity).
         max_sweeps: The most sweeps over all groups.

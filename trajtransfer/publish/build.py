@@ -25,7 +25,7 @@ from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.storage.reading import read_claims, read_contents, read_paper_items
 from trajtransfer.publish import pages
 from trajtransfer.publish.claim_tables import claims_page, runs_page, summary
-from trajtransfer.publish.landing import costs, verdicts_in_words
+from trajtransfer.publish.landing import accuracies, costs, verdicts_in_words
 from trajtransfer.publish.parameters import notebooks, parameters, shown
 from trajtransfer.publish.profiles import profile_of
 
@@ -55,7 +55,7 @@ def book(root: Path, folder: Path) -> Path:
         source = root / "_build" / "source"
         _stage(root, folder, source)
         runs = _runs_of(root, listing, records)
-        write_generated_pages(root, source / RESULTS, listing, records)
+        write_generated_pages(root, source / RESULTS, listing, runs, records)
         _write_chapters(root, source / RESULTS, runs, records)
         contents = arranged(read_contents(root), runs)
         toc = yaml.safe_dump(contents.model_dump(exclude_defaults=True), sort_keys=False)
@@ -93,7 +93,9 @@ def configuration(root: Path) -> dict[str, Any]:
     return settings
 
 
-def write_generated_pages(root: Path, folder: Path, listing: Listing, records: Records) -> None:
+def write_generated_pages(
+    root: Path, folder: Path, listing: Listing, runs: Sequence[Run], records: Records
+) -> None:
     """The tables and sentences that prose pages include, from records and settings."""
     verdicts = judged(read_claims(root), records)
     texts = {
@@ -102,6 +104,7 @@ def write_generated_pages(root: Path, folder: Path, listing: Listing, records: R
         "runs.md": runs_page(records),
         "origin.md": _origin(listing, records),
         "summary.md": summary(verdicts),
+        "accuracies.md": accuracies(runs, records),
         "verdicts.md": verdicts_in_words(verdicts),
         "costs.md": costs(records),
         "parameters.md": _parameters(root),

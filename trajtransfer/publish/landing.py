@@ -1,4 +1,4 @@
-"""What the first page says of the results, from records: verdicts in words, and what it cost."""
+"""What the first page says of the results, from records: accuracies, verdicts in words, costs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,27 @@ from collections.abc import Sequence
 
 from trajtransfer.algorithms import METHODS
 from trajtransfer.paper.claims import Outcome, Records, Verdict
-from trajtransfer.paper.presentation import markdown_table
+from trajtransfer.paper.presentation import markdown_table, percent
+from trajtransfer.paper.storage.plans import Run
 from trajtransfer.publish.claim_tables import WORDS, link
 
+SHOWN = ("naive", "gmt", "fgmt", "oracle")
 ORDER = (Outcome.HOLDS, Outcome.FAILS, Outcome.UNDECIDED, Outcome.OPEN)
+
+
+def accuracies(runs: Sequence[Run], records: Records) -> str:
+    """A table of the test accuracies (%) of all transfers among some runs.
+
+    They are those of the step that was chosen on the selection split, mean ± deviation over pairs.
+    """
+    rows = []
+    for run in runs:
+        if run.notebook == "transfer" and run.name in records:
+            row = {"": (run.title or run.name).partition(" (")[0]}
+            for method in SHOWN:
+                row[METHODS[method].label] = percent(records[run.name].measures[f"{method}-test"])
+            rows.append(row)
+    return markdown_table(rows) + "\n"
 
 
 def verdicts_in_words(verdicts: Sequence[Verdict]) -> str:

@@ -9,45 +9,27 @@ from pathlib import Path
 
 import nbformat
 
-from trajtransfer.algorithms import METHODS
 from trajtransfer.paper.claims import judged
-from trajtransfer.paper.presentation import markdown_table, percent
 from trajtransfer.paper.storage import results
 from trajtransfer.paper.storage.files import write_text
-from trajtransfer.paper.storage.outcomes import RecordFile
-from trajtransfer.paper.storage.plans import Run
 from trajtransfer.paper.storage.project import RunError, checkout
 from trajtransfer.paper.storage.reading import read_claims
 from trajtransfer.publish.build import LANDING
 from trajtransfer.publish.claim_tables import summary
+from trajtransfer.publish.landing import accuracies
 from trajtransfer.publish.pages import picture
 from trajtransfer.publish.profiles import profile_of
 
 START = "<!-- results: python -m trajtransfer.publish.readme -->"
 END = "<!-- end of results -->"
-SHOWN = ("naive", "gmt", "fgmt", "oracle")
 
 
 def shown(root: Path) -> str:
-    """Test accuracies (%) of every published transfer, and how many claims hold.
-
-    They are those of the step that was chosen on the selection split, mean ± deviation over pairs.
-    """
+    """Test accuracies (%) of every published transfer, and how many claims hold."""
     listing, records = results.read(root / "book" / "published")
-    rows = [
-        _row(run, records[run.name])
-        for run in profile_of(root, listing.profile).runs
-        if run.notebook == "transfer" and run.name in records
-    ]
+    table = accuracies(profile_of(root, listing.profile).runs, records)
     verdicts = judged(read_claims(root), records)
-    return f"{markdown_table(rows)}\n\n{summary(verdicts)}"
-
-
-def _row(run: Run, record: RecordFile) -> dict[str, str]:
-    row = {"": (run.title or run.name).partition(" (")[0]}
-    for method in SHOWN:
-        row[METHODS[method].label] = percent(record.measures[f"{method}-test"])
-    return row
+    return f"{table}\n{summary(verdicts)}"
 
 
 def write(root: Path) -> None:
