@@ -86,10 +86,13 @@ def test_an_interrupted_run_leaves_nothing_half_written(checkout, monkeypatch):
 
 
 def test_a_real_interrupt_stops_the_kernel_and_leaves_nothing(checkout):
+    # What runs in the background of a shell is started with interrupts ignored: not here.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [*COMMAND, "run", "transfer", "-p", "width=4096"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
+    signal.signal(signal.SIGINT, heard)
     deadline = time.monotonic() + 60
     checkpoints = "checkpoint.safetensors"
     while not list((checkout / "runs").rglob(checkpoints)) and time.monotonic() < deadline:
