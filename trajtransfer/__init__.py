@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from trajtransfer.permutation import Permutation
     from trajtransfer.schedules import cosine, uniform
     from trajtransfer.specification import Axis, AxisPart, PermutationSpec
+    from trajtransfer.tracing.export import UntraceableError
     from trajtransfer.tracing.invariance import check_invariance
-    from trajtransfer.tracing.trace import UntraceableError, permutation_spec
+    from trajtransfer.tracing.trace import permutation_spec
     from trajtransfer.trajectory import Line
 
 __version__ = version("trajtransfer")
@@ -69,7 +70,8 @@ _NAMES = {
     "schedules": ("cosine", "uniform"),
     "specification": ("Axis", "AxisPart", "PermutationSpec"),
     "tracing.invariance": ("check_invariance",),
-    "tracing.trace": ("UntraceableError", "permutation_spec"),
+    "tracing.export": ("UntraceableError",),
+    "tracing.trace": ("permutation_spec",),
     "trajectory": ("Line",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}

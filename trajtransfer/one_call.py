@@ -101,11 +101,16 @@ def transfer(
     times = SCHEDULES[schedule](steps)
     device = trainable_device(model)
     start, end, initial = (state_point(model, x, what) for what, x in _roles(source, target))
-    network = with_buffers(model, target)
+    network = with_buffers(model, target).eval()
     endless = endless_batches(batches, device)
     first = next(endless)
     examples = first[0][:2]
     spec = _specification(network, examples)
+    if not spec.sizes and method != "naive":
+        raise ValueError(
+            f"no units of {type(model).__name__} can trade places: {spec.report()}. Without a "
+            'permutation there is method="naive"'
+        )
     check_invariance(network, spec, examples, torch.Generator().manual_seed(int(seed)))
     line = Line(start, end, times)
     gradients = _Watched(paired_gradients(network, endless, loss=loss))
@@ -238,7 +243,8 @@ def _roles(source: tuple[State, State], target: State) -> tuple[tuple[str, State
 
 
 def _specification(model: nn.Module, inputs: Tensor) -> PermutationSpec:
-    """The derived specification; running the model on the first inputs is part of it."""
+    """The derived specification, after the model was seen to take the first inputs."""
     weights = with_weights_of(model.parameters())
-    with forward_pass(model, weights, [inputs], "the first inputs of batches,"):
-        return permutation_spec(model, inputs)
+    with forward_pass(model, weights, [inputs], "the first inputs of batches,"), torch.no_grad():
+        model(inputs)
+    return permutation_spec(model, inputs)

@@ -7,6 +7,7 @@ belong to.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,15 +40,17 @@ class PermutationSpec:
 
     `sizes` maps a group of units to the number of its units; `axes` maps each parameter or buffer
     to one `Axis` per tensor axis; `buffers` names the entries of `axes` that are buffers: they are
-    moved by a permutation and ignored by the matching. Raises ``ValueError`` for a size that is no
-    positive whole number, a name that is empty, a buffer without axes, a part that disagrees with
-    the size of its group, or a group that stands on two axes of one tensor: matching would then be
-    a quadratic assignment problem.
+    moved by a permutation and ignored by the matching; `pinned` says what was not understood when
+    the specification was read off a model, so that nothing moves there. Raises ``ValueError`` for a
+    size that is no positive whole number, a name that is empty, a buffer without axes, a part that
+    disagrees with the size of its group, or a group that stands on two axes of one tensor: matching
+    would then be a quadratic assignment problem.
     """
 
     sizes: Mapping[str, int]
     axes: Mapping[str, tuple[Axis, ...]]
     buffers: frozenset[str] = frozenset()
+    pinned: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require_names("a group of units", self.sizes)
@@ -123,6 +126,29 @@ class PermutationSpec:
                     neighbours[units] |= _groups(other)
         return neighbours
 
+    @property
+    def share(self) -> float:
+        """Which share of the entries of all parameters moves with some units."""
+        entries = 0
+        moving = 0.0
+        for name, axes in self.axes.items():
+            if name not in self.buffers:
+                size = math.prod(map(_size, axes))
+                entries += size
+                moving += size * (1 - math.prod(map(_still, axes)))
+        return moving / entries if entries else 0.0
+
+    def report(self) -> str:
+        """What moves, how much of the weights that is, and what does not because of what."""
+        groups = ", ".join(f"{units!r}: {size}" for units, size in self.sizes.items())
+        lines = [
+            f"{self.share:.0%} of the weights move with {len(self.sizes)} groups of units",
+            groups or "no units can trade places",
+        ]
+        if self.pinned:
+            lines.append(f"not understood, so that nothing moves there: {'; '.join(self.pinned)}")
+        return "\n".join(lines)
+
     def check(self, params: Params) -> None:
         """Raise ``ValueError`` unless every tensor of `params` is known and has the right shape."""
         for name, x in params.items():
@@ -142,6 +168,11 @@ def _groups(axis: Axis) -> frozenset[str]:
 
 def _size(axis: Axis) -> int:
     return sum(part.size for part in axis)
+
+
+def _still(axis: Axis) -> float:
+    """Which share of an axis no units move."""
+    return sum(part.size for part in axis if part.units is None) / max(1, _size(axis))
 
 
 def _whole(number: object) -> bool:

@@ -90,7 +90,8 @@ def state_point(model: nn.Module, state: State, what: str) -> Params:
 
 def with_buffers(model: nn.Module, state: State) -> nn.Module:
     """A copy of `model` with the buffers of a state dict."""
-    copied = copy.deepcopy(model)
+    with torch.inference_mode(False):  # tensors made in that mode cannot be traced
+        copied = copy.deepcopy(model)
     buffers = dict(copied.named_buffers())
     given = {name: x for name, x in state.items() if name in buffers}
     for name, x in given.items():

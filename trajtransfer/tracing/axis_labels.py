@@ -15,12 +15,16 @@ from typing import NamedTuple
 
 
 class Units:
-    """A group of units that is still being found out; `becomes` is what it was replaced by."""
+    """A group of units that is still being found out; `becomes` is what it was replaced by.
 
-    __slots__ = ("becomes", "size")
+    An `idle` one is of equal entries, which may move and need not: no weight is known to have them.
+    """
 
-    def __init__(self, size: int):
+    __slots__ = ("becomes", "idle", "size")
+
+    def __init__(self, size: int, idle: bool = False):
         self.size = size
+        self.idle = idle
         self.becomes: Label | None = None
 
     def freeze(self) -> None:
@@ -47,16 +51,21 @@ def fixed(size: int) -> Label:
     return (Piece(None, size),)
 
 
-def fresh(size: int, block: int = 1) -> Label:
+def fresh(size: int, block: int = 1, idle: bool = False) -> Label:
     """The label of an axis of `size` entries in blocks of `block`, with nothing known of it yet."""
-    return (Piece(Units(size // block), size, block),) if size > block else fixed(size)
+    return (Piece(Units(size // block, idle), size, block),) if size > block else fixed(size)
 
 
 def resolve(label: Iterable[Piece]) -> Label:
     """Replace every group of units by what it has become; join neighbouring immovable pieces."""
     pieces: list[Piece] = []
-    for piece in label:
-        pieces += [q for q in _resolve_piece(piece) if q.size]
+    waiting = [*label][::-1]
+    while waiting:  # no recursion: groups are replaced hundreds of times in a deep network
+        piece = waiting.pop()
+        if piece.units is None or piece.units.becomes is None:
+            pieces += [piece] * (piece.size > 0)
+        else:
+            waiting += [_widened(q, piece.block) for q in _shortened(piece.units)][::-1]
     joined: list[Piece] = []
     for immovable, run in groupby(pieces, key=lambda p: p.units is None):
         if immovable:
@@ -66,10 +75,14 @@ def resolve(label: Iterable[Piece]) -> Label:
     return tuple(joined)
 
 
-def _resolve_piece(piece: Piece) -> Iterable[Piece]:
-    if piece.units is None or piece.units.becomes is None:
-        return (piece,)
-    return resolve(_widened(q, piece.block) for q in piece.units.becomes)
+def _shortened(units: Units) -> Label:
+    """What a group of units has become, and that replaced by what it has become in turn."""
+    found: list[Piece] = []
+    for piece in units.becomes or ():
+        later = piece.units and piece.units.becomes
+        found += [_widened(q, piece.block) for q in later] if later else [piece]
+    units.becomes = tuple(found)  # so that chains of replacements get shorter
+    return units.becomes
 
 
 def _widened(piece: Piece, block: int) -> Piece:
@@ -96,8 +109,8 @@ def freeze(label: Label) -> None:
 
 
 def movable(label: Label) -> bool:
-    """Whether anything may still move entries of this axis."""
-    return any(piece.units is not None for piece in resolve(label))
+    """Whether anything may still move entries of this axis that are not all alike."""
+    return any(piece.units is not None and not piece.units.idle for piece in resolve(label))
 
 
 def split(label: Label, sizes: Sequence[int]) -> list[Label]:
@@ -138,10 +151,12 @@ def _settle(p: Piece, q: Piece) -> None:
         if rest or p.units is q.units:
             p.units.freeze()
         else:
-            p.units.becomes = fresh(cut) + fresh(p.units.size - cut)
+            idle = p.units.idle
+            p.units.becomes = fresh(cut, idle=idle) + fresh(p.units.size - cut, idle=idle)
     elif q.units is None or q.block % p.block:
         p.units.freeze()
     else:
+        q.units.idle &= p.units.idle
         p.units.becomes = (Piece(q.units, q.size // p.block, q.block // p.block),)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from trajtransfer.forward import forward_pass
 from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation
 from trajtransfer.specification import PermutationSpec
-from trajtransfer.tracing.values import Inputs, as_tuple, tensors_in
+from trajtransfer.tracing.values import Inputs, arguments, tensors_in
 
 
 def check_invariance(
@@ -28,7 +29,7 @@ def check_invariance(
     """
     model = copy.deepcopy(model).cpu().double().eval()
     state = _perturbed_state(model, generator)
-    examples = _examples(model, state, as_tuple(inputs), generator)
+    examples = _examples(model, state, inputs, generator)
     pi = Permutation.random(spec, generator)
     if not _changed(model, state, pi(state), examples):
         return
@@ -57,12 +58,10 @@ def _perturbed_state(model: nn.Module, generator: torch.Generator) -> Params:
 
 
 def _examples(
-    model: nn.Module, state: Params, inputs: tuple[Tensor, ...], generator: torch.Generator
-) -> tuple[Tensor, ...]:
+    model: nn.Module, state: Params, inputs: Inputs, generator: torch.Generator
+) -> Inputs:
     """Random inputs, or the given ones, whichever first gives outputs that can be compared."""
-    drawn = tuple(_drawn(x, generator) for x in inputs)
-    given = tuple(_precise(x) for x in inputs)
-    for candidate in (drawn, given):
+    for candidate in (_of_all(inputs, lambda x: _drawn(x, generator)), _of_all(inputs, _precise)):
         outputs = _outputs(model, state, candidate)
         if outputs and all(x.isfinite().all() and x.any() for x in outputs):
             return candidate
@@ -70,6 +69,14 @@ def _examples(
         f"the invariance of {type(model).__name__} cannot be checked: its outputs are not finite, "
         "or zero, at random inputs and at the given ones; pass inputs at which it works"
     )
+
+
+def _of_all(inputs: Inputs, function: Callable[[Tensor], Tensor]) -> Inputs:
+    """A function of every tensor of some inputs."""
+    positional, named = arguments(inputs)
+    if named:
+        return {name: function(x) for name, x in named.items()}
+    return tuple(function(x) for x in positional)
 
 
 def _drawn(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -86,14 +93,16 @@ def _precise(x: Tensor) -> Tensor:
     return x.cpu().double()
 
 
-def _changed(model: nn.Module, before: Params, after: Params, inputs: tuple[Tensor, ...]) -> bool:
+def _changed(model: nn.Module, before: Params, after: Params, inputs: Inputs) -> bool:
     """Whether outputs differ by more than rounding does."""
     a = _outputs(model, before, inputs)
     b = _outputs(model, after, inputs)
     return not all((x - y).abs().max() <= 1e-8 * x.abs().max() for x, y in zip(a, b, strict=True))
 
 
-def _outputs(model: nn.Module, state: Params, inputs: tuple[Tensor, ...]) -> list[Tensor]:
-    with forward_pass(model, "in float64", inputs), torch.no_grad():
-        output = functional_call(model, dict(state), inputs)
+def _outputs(model: nn.Module, state: Params, inputs: Inputs) -> list[Tensor]:
+    positional, named = arguments(inputs)
+    given = [*positional, *named.values()]
+    with forward_pass(model, "in float64", given), torch.no_grad():
+        output = functional_call(model, dict(state), positional, named)
     return [x for x in tensors_in(output) if x.is_floating_point()]

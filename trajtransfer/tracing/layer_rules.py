@@ -1,4 +1,4 @@
-"""Tracing rules of layers with weights: which axes of a weight move with its inputs and outputs."""
+"""Tracing rules of layers: which axes of a weight move with its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -15,38 +15,49 @@ from trajtransfer.tracing.registry import (
     with_weight,
 )
 
-
-@rule("Linear")
-def _linear_module(call: Call) -> tuple[Label, ...]:
-    return _linear(call.args[0], call.weight("weight"), call.weight("bias"))
+CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
+TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 
 
 @rule("linear")
-def _linear_function(call: Call) -> tuple[Label, ...]:
-    return _linear(call.args[0], call.option(1, "weight"), call.option(2, "bias"))
-
-
-def _linear(x: Traced, weight: Traced | None, bias: Traced | None) -> tuple[Label, ...]:
-    assert weight is not None
+def _linear(call: Call) -> tuple[Label, ...]:
+    x = call["input"]
+    weight = call["weight"]
     unify(x.axes[-1], weight.axes[1])
-    return (*x.axes[:-1], with_weight(weight.axes[0], bias))
+    return (*x.axes[:-1], with_weight(weight.axes[0], call["bias"]))
 
 
-@rule("Conv1d", "Conv2d", "Conv3d")
+@rule(*CONVOLUTIONS)
 def _convolution(call: Call) -> tuple[Label, ...]:
-    x = call.args[0]
-    weight = call.weight("weight")
-    groups = call.module.groups
-    assert weight is not None
+    x = call["input"]
+    weight = call["weight"]
+    _require_batch(x, weight)
+    if call["groups"] == 1:
+        unify(x.axes[1], weight.axes[1])
+    else:
+        _grouped(x, weight, call["groups"])
+    outputs = with_weight(weight.axes[0], call["bias"])
+    return (x.axes[0], outputs, *map(fixed, call.shape[2:]))
+
+
+@rule(*TRANSPOSED)
+def _transposed_convolution(call: Call) -> tuple[Label, ...]:
+    """Its weight has the inputs in front."""
+    x = call["input"]
+    weight = call["weight"]
+    _require_batch(x, weight)
+    if call["groups"] != 1:
+        raise Unsupported("groups of a transposed convolution")
+    unify(x.axes[1], weight.axes[0])
+    outputs = with_weight(weight.axes[1], call["bias"])
+    return (x.axes[0], outputs, *map(fixed, call.shape[2:]))
+
+
+def _require_batch(x: Traced, weight: Traced) -> None:
+    """Refuse an input without a batch axis; let nothing move pixels."""
     if len(x.axes) != len(weight.axes):
         raise Unsupported("an input without a batch axis")
     freeze_all(x.axes[2:] + weight.axes[2:])
-    if groups == 1:
-        unify(x.axes[1], weight.axes[1])
-    else:
-        _grouped(x, weight, groups)
-    outputs = with_weight(weight.axes[0], call.weight("bias"))
-    return (x.axes[0], outputs, *map(fixed, call.shape[2:]))
 
 
 def _grouped(x: Traced, weight: Traced, groups: int) -> None:
@@ -75,59 +86,65 @@ def _spread(whole: Label, size: int) -> Label:
     return tuple(piece._replace(size=size, block=block) for piece in whole)
 
 
-@rule("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")
-def _instance_norm(call: Call) -> tuple[Label, ...]:
-    if len(call.shape) != int(call.name[-2]) + 2:
-        raise Unsupported("an input without a batch axis")
-    return _batch_norm(call)
-
-
-@rule("BatchNorm1d", "BatchNorm2d", "BatchNorm3d")
+@rule("batch_norm", "instance_norm")
 def _batch_norm(call: Call) -> tuple[Label, ...]:
-    x = call.args[0]
+    x = call["input"]
     for name in ("weight", "bias", "running_mean", "running_var"):
-        with_weight(x.axes[1], call.weight(name))
+        with_weight(x.axes[1], call[name])
     return x.axes
 
 
-@rule("GroupNorm")
+@rule("group_norm")
 def _group_norm(call: Call) -> tuple[Label, ...]:
     """Channels move inside their groups, or whole groups trade places: what has more elements."""
-    x = call.args[0]
-    groups = call.module.num_groups
+    x = call["input"]
+    groups = call["num_groups"]
     size = x.shape[1] // groups
     if math.lgamma(groups + 1) >= groups * math.lgamma(size + 1):
         unify(x.axes[1], fresh(x.shape[1], size))
     else:
         split(x.axes[1], [size] * groups)
     for name in ("weight", "bias"):
-        with_weight(x.axes[1], call.weight(name))
+        with_weight(x.axes[1], call[name])
     return x.axes
 
 
-@rule("LayerNorm", "RMSNorm")
-def _layer_norm(call: Call) -> tuple[Label, ...]:
-    return _normalised(call.args[0], call.weight("weight"), call.weight("bias"))
-
-
 @rule("layer_norm", "rms_norm")
-def _layer_norm_function(call: Call) -> tuple[Label, ...]:
-    return _normalised(call.args[0], call.option(2, "weight"), call.option(3, "bias"))
-
-
-def _normalised(x: Traced, *weights: Traced | None) -> tuple[Label, ...]:
+def _normalised(call: Call) -> tuple[Label, ...]:
     """A normalisation over all entries of the last axes, which does not see their order."""
-    for weight in weights:
+    x = call["input"]
+    for weight in (call["weight"], call["bias"]):
         if weight is not None:
             unify_all(x.axes[len(x.axes) - len(weight.axes) :], weight.axes)
     return x.axes
 
 
-@rule("PReLU")
+@rule("_weight_norm", "_weight_norm_interface")
+def _weight_norm(call: Call) -> tuple[Label, ...]:
+    """Directions times lengths, one length for each entry of one axis."""
+    directions = call["v"]
+    for label, size, other in zip(directions.axes, directions.shape, call["g"].axes, strict=True):
+        if size_of(other) == size:
+            unify(label, other)
+    return directions.axes
+
+
+@rule("prelu")
 def _prelu(call: Call) -> tuple[Label, ...]:
-    x = call.args[0]
-    weight = call.weight("weight")
-    assert weight is not None
-    if weight.shape[0] > 1:
-        unify(x.axes[1], weight.axes[0])
+    x = call["self"]
+    if call["weight"].shape[0] > 1:
+        unify(x.axes[1], call["weight"].axes[0])
     return x.axes
+
+
+@rule("embedding", "embedding_bag")
+def _embedding(call: Call) -> object:
+    """Rows are chosen by what comes in, so they stay; what a row holds may move."""
+    rows = call["weight"].axes
+    indices = call["indices"]
+    freeze(rows[0])
+    freeze_all(indices.axes)
+    if call.name == "embedding":
+        return (*indices.axes, rows[1])
+    bags, *others = call.shape
+    return [(fixed(bags[0]), rows[1]), *(tuple(map(fixed, shape)) for shape in others)]

@@ -1,160 +1,174 @@
-"""Tracing rules of operations without weights: arithmetic, reductions, changes of shape."""
+"""Tracing rules of operations without weights: arithmetic, reductions, products, pooling."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 
-from trajtransfer.tracing.axis_labels import (
-    Label,
-    fixed,
-    freeze,
-    split,
-    unify,
-)
-from trajtransfer.tracing.registry import IN_PLACE, Call, Traced, Unsupported, freeze_all, rule
+from trajtransfer.tracing.axis_labels import Label, fixed, split, unify
+from trajtransfer.tracing.registry import Call, Traced, Unsupported, freeze_all, rule
+from trajtransfer.tracing.views import Axis, settled
 
-ELEMENTWISE = """
-    relu relu6 leaky_relu elu selu celu gelu silu mish softplus softsign softshrink hardshrink
-    tanhshrink sigmoid logsigmoid tanh hardtanh hardsigmoid hardswish threshold softmax log_softmax
-    softmin stochastic_depth dropout dropout1d dropout2d dropout3d alpha_dropout
-    feature_alpha_dropout abs neg exp expm1 log log1p sqrt rsqrt square sin cos erf reciprocal sign
-    clamp contiguous clone detach float double to type_as
-    ReLU ReLU6 LeakyReLU ELU SELU CELU GELU SiLU Mish Softplus Softsign Softshrink Hardshrink
-    Tanhshrink Sigmoid LogSigmoid Tanh Hardtanh Hardsigmoid Hardswish Threshold Softmax LogSoftmax
-    Softmin RReLU Dropout Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout Identity
-""".split()
-ARITHMETIC = """
-    add sub mul div truediv pow iadd isub imul itruediv maximum minimum eq ne lt le gt ge
+# Entry by entry, beside those that PyTorch itself marks so.
+POINTWISE = """
+    dropout feature_dropout alpha_dropout feature_alpha_dropout contiguous clone detach alias to
+    where _to_copy type_as lift_fresh lift_fresh_copy copy fill zero masked_fill relu6 selu celu elu
+    mish silu hardswish hardsigmoid hardtanh leaky_relu rrelu logsigmoid softplus softshrink
+    hardshrink threshold nan_to_num positive
 """.split()
 POOLING = """
-    MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d LPPool1d LPPool2d LPPool3d
-    AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d
-    AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d
-    max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d lp_pool1d lp_pool2d lp_pool3d
+    max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d
     adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
-    adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
-    ZeroPad2d
 """.split()
-RESIZING = ("interpolate", "Upsample")
-IN_PLACE |= {*ELEMENTWISE, *ARITHMETIC}
+POOLING_WITH_PLACES = """
+    max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices
+    adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
+""".split()
+RESIZING = """
+    upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d upsample_bilinear2d
+    upsample_trilinear3d upsample_bicubic2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa
+    _upsample_nearest_exact1d _upsample_nearest_exact2d grid_sampler
+""".split()
+SYMMETRIC = """
+    mean sum nansum amax amin max min var std prod logsumexp norm linalg_vector_norm any all
+    count_nonzero frobenius_norm
+""".split()
+ORDERED = """
+    cumsum cumprod logcumsumexp flip roll sort topk argsort argmax argmin median kthvalue
+""".split()
 
 
-@rule(*ELEMENTWISE)
-def _elementwise(call: Call) -> tuple[Label, ...]:
-    """One tensor in, the same axes out. A softmax commutes with permutations of its axis too."""
-    if any(isinstance(a, Traced) for a in (*call.args[1:], *call.kwargs.values())):
-        raise Unsupported("a second tensor")
-    return call.args[0].axes
+@rule(*POINTWISE, shaping=True)
+def pointwise(call: Call) -> tuple[Axis, ...]:
+    """Broadcasting, entry by entry: axes that meet move together."""
+    tensors = [x for x in call.tensors if x.shape]
+    if len(tensors) == 1 and tensors[0].shape == tuple(call.shape):
+        return tensors[0].axes
+    return meeting(tensors, call.shape)
 
 
-@rule(*ARITHMETIC)
-def _arithmetic(call: Call) -> tuple[Label, ...]:
-    """Broadcasting arithmetic: axes that meet move together."""
-    tensors = [a for a in call.args[:2] if isinstance(a, Traced)]
+def meeting(tensors: Sequence[Traced], shape: Sequence[int]) -> tuple[Label, ...]:
+    """The axes of a result of broadcasting."""
     axes = []
-    for d in range(-len(call.shape), 0):  # from the end, where broadcasting aligns axes
-        meeting = []
-        for x in tensors:
-            if -d <= len(x.shape) and x.shape[d] == call.shape[d]:
-                meeting.append(x.axes[d])
-        axes.append(reduce(unify, meeting))
+    for d in range(-len(shape), 0):  # from the end, where broadcasting aligns axes
+        wide = [x for x in tensors if -d <= len(x.shape) and x.shape[d] == shape[d]]
+        found = [settled(x.axes[d]) for x in wide]
+        axes.append(reduce(unify, found) if found else fixed(shape[d]))
     return tuple(axes)
 
 
-@rule("matmul", "bmm")
-def _matmul(call: Call) -> tuple[Label, ...]:
-    a, b = call.args[:2]
-    if len(a.axes) < 2 or len(b.axes) < 2:
-        raise Unsupported("a vector")
-    unify(a.axes[-1], b.axes[-2])
-    stacks = tuple(Traced(x.shape[:-2], x.axes[:-2]) for x in (a, b))
-    batch = _arithmetic(call._replace(args=stacks, shape=call.shape[:-2]))
-    return (*batch, a.axes[-2], b.axes[-1])
+@rule("softmax", "log_softmax", "_softmax", "_log_softmax")
+def _softmax(call: Call) -> tuple[Label, ...]:
+    """It commutes with permutations of its axis."""
+    return call.x.axes
+
+
+@rule("matmul", "bmm", "mm", "mv", "dot", "vdot")
+def _product(call: Call) -> tuple[Label, ...]:
+    return _multiplied(*call.tensors, call.shape)
+
+
+@rule("addmm", "baddbmm", "addmv")
+def _sum_and_product(call: Call) -> tuple[Label, ...]:
+    added, a, b = call.tensors
+    product = Traced(tuple(call.shape), _multiplied(a, b, call.shape))
+    return meeting([added, product], call.shape)
+
+
+def _multiplied(a: Traced, b: Traced, shape: Sequence[int]) -> tuple[Label, ...]:
+    """The axes of a product of matrices, of stacks of them, or of vectors."""
+    unify(a.axes[-1], b.axes[-2] if len(b.axes) > 1 else b.axes[-1])
+    rows = a.axes[-2:-1]
+    columns = b.axes[-1:] if len(b.axes) > 1 else ()
+    stacks = [Traced(x.shape[:-2], x.axes[:-2]) for x in (a, b)]
+    outer = shape[: len(shape) - len(rows) - len(columns)]
+    return (*meeting(stacks, outer), *rows, *columns)
 
 
 @rule(*POOLING, *RESIZING)
 def _pooling(call: Call) -> tuple[Label, ...]:
-    """Space does not move; the number of its axes is in the name, or all but two are space."""
-    x = call.args[0]
-    space = len(x.shape) - 2 if call.name in RESIZING else int(call.name[-2])
+    """Space does not move; what is pooled has a batch axis and channels in front of it."""
+    x = call.x
+    space = _space(call)
     freeze_all(x.axes[-space:])
+    for other in call.tensors[1:]:
+        freeze_all(other.axes)
     return (*x.axes[:-space], *map(fixed, call.shape[-space:]))
 
 
-@rule("mean", "sum", "amax", "amin", "var", "std", "logsumexp")
-def _reduction(call: Call) -> tuple[Label, ...]:
+@rule(*POOLING_WITH_PLACES)
+def _pooling_with_places(call: Call) -> list[tuple[Label, ...]]:
+    """Maxima, and where they were in space: both by channel."""
+    one = _pooling(call._replace(shape=call.shape[0]))
+    return [one, one]
+
+
+def _space(call: Call) -> int:
+    """How many axes are space: all behind batch and channels, or the number in the name."""
+    digits = [int(sign) for sign in call.name if sign.isdigit()]
+    return digits[0] if digits else len(call.x.shape) - 2
+
+
+@rule(*SYMMETRIC)
+def _reduction(call: Call) -> object:
     """Symmetric functions of an axis do not see its order."""
-    x = call.args[0]
-    dims = call.option(1, "dim")
+    x = call.x
+    if isinstance(call.shape, list):  # the largest with their places
+        freeze_all([x.axes[call["dim"]]])
+        return [_kept(x, [call["dim"]], shape) for shape in call.shape]
+    if len(call.tensors) > 1:  # the larger of two
+        return meeting(call.tensors, call.shape)
+    return _kept(x, call["dim"], call.shape)
+
+
+@rule("var_mean", "std_mean", "aminmax")
+def _two_reductions(call: Call) -> list[tuple[Label, ...]]:
+    return [_kept(call.x, call["dim"], shape) for shape in call.shape]
+
+
+def _kept(x: Traced, dims: int | Sequence[int] | None, shape: Sequence[int]) -> tuple[Label, ...]:
+    """The axes that a reduction leaves."""
     if isinstance(dims, bool):
         raise Unsupported("a truth value in place of an axis")
     if isinstance(dims, int):
         dims = [dims]
     reduced = {d % len(x.axes) for d in dims or range(len(x.axes))}
-    kept = len(call.shape) == len(x.axes)
+    if len(shape) == len(x.axes):
+        return tuple(fixed(1) if d in reduced else label for d, label in enumerate(x.axes))
+    return tuple(label for d, label in enumerate(x.axes) if d not in reduced)
+
+
+@rule(*ORDERED)
+def _ordered(call: Call) -> object:
+    """What depends on the order along some axes lets nothing move them."""
+    x = call.x
+    dims = call["dims"] if call["dims"] is not None else call["dim"]
+    dims = [dims] if isinstance(dims, int) else dims or range(len(x.axes))
+    freeze_all(x.axes[d] for d in dims)
+    shapes = call.shape if isinstance(call.shape, list) else [call.shape]
+    axes = [_in_order(x, list(dims), shape) for shape in shapes]
+    return axes if isinstance(call.shape, list) else axes[0]
+
+
+def _in_order(x: Traced, dims: Sequence[int], shape: Sequence[int]) -> tuple[Label, ...]:
+    """The axes of what is sorted, counted or found along some of them."""
+    if len(shape) < len(x.axes):
+        return _kept(x, dims, shape)
     axes = []
-    for d, label in enumerate(x.axes):
-        if d not in reduced:
-            axes.append(label)
-        elif kept:
-            axes.append(fixed(1))
+    for label, size, new in zip(x.axes, x.shape, shape, strict=True):
+        axes.append(label if size == new else fixed(new))
     return tuple(axes)
 
 
-@rule("cat", "concat", "concatenate")
-def _concatenation(call: Call) -> tuple[Label, ...]:
-    tensors = call.args[0]
-    joined = call.option(1, "dim", 0) % len(call.shape)
-    axes = list(tensors[0].axes)
-    for x in tensors[1:]:
-        for d, label in enumerate(x.axes):
-            if d != joined:
-                axes[d] = unify(axes[d], label)
-    axes[joined] = sum((x.axes[joined] for x in tensors), start=())
-    return tuple(axes)
-
-
-@rule("chunk", "split", "unbind", "tensor_split")
-def _parts(call: Call) -> list[tuple[Label, ...]]:
-    """Several tensors out; `shape` is then the list of their shapes."""
-    x = call.args[0]
-    if len(call.shape[0]) != len(x.axes):
-        raise Unsupported("removing an axis; use chunk or split")
-    dim = call.option(2, "dim", 0) % len(x.axes)
-    parts = split(x.axes[dim], [shape[dim] for shape in call.shape])
-    return [(*x.axes[:dim], part, *x.axes[dim + 1 :]) for part in parts]
-
-
-@rule("GLU", "glu")
+@rule("glu")
 def _gated_linear_unit(call: Call) -> tuple[Label, ...]:
-    x = call.args[0]
-    dim = call.option(1, "dim", -1) if call.module is None else call.module.dim
-    dim %= len(x.axes)
+    x = call.x
+    dim = call["dim"] % len(x.axes)
     a, b = split(x.axes[dim], [x.shape[dim] // 2] * 2)
     return (*x.axes[:dim], unify(a, b), *x.axes[dim + 1 :])
 
 
-@rule("getitem")
-def _indexing(call: Call) -> tuple[Label, ...]:
-    x, index = call.args
-    if not isinstance(index, tuple):
-        index = (index,)
-    if not all(isinstance(i, int | slice) for i in index):
-        raise Unsupported("an index that is not an integer or a slice")
-    whole = [slice(None)] * (len(x.axes) - len(index))
-    axes = []
-    for label, size, i in zip(x.axes, x.shape, [*index, *whole], strict=True):
-        if isinstance(i, int):  # the axis is gone
-            freeze(label)
-        else:
-            axes.append(_sliced(label, size, i))
-    return tuple(axes)
-
-
-def _sliced(label: Label, size: int, part: slice) -> Label:
-    """The entries of an axis that a slice takes."""
-    start, stop, step = part.indices(size)
-    if step == 1:
-        return split(label, [start, stop - start, size - stop])[1]
-    freeze(label)
-    return fixed(len(range(start, stop, step)))
+@rule("tril", "triu")
+def _triangle(call: Call) -> tuple[Label, ...]:
+    freeze_all(call.x.axes[-2:])
+    return call.x.axes

@@ -1,96 +1,111 @@
-"""The table of tracing rules, and what a rule is given.
+"""The table of tracing rules by ATen operation, and what a rule is given.
 
-A rule relates the axis labels of the inputs, weights and output of one call. Functions, methods and
-modules share one table, keyed by the name of the function or the class of the module.
+A rule relates the axis labels of the tensors that an operation takes to those of its results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from trajtransfer.tracing.axis_labels import Label, freeze, size_of, unify
+from trajtransfer.tracing.axis_labels import Label, fixed, freeze, fresh, size_of, unify
+from trajtransfer.tracing.views import Axis, settled
 
 
 class Traced(NamedTuple):
     """A tensor seen while tracing: its shape and the label of each axis."""
 
     shape: tuple[int, ...]
-    axes: tuple[Label, ...]
+    axes: tuple[Any, ...]  # of `Label`; of `Axis` in rules of `SHAPING`
 
 
 class Call(NamedTuple):
-    """One call of `name`, with `args` and `kwargs` in which tensors are `Traced`.
+    """One call of an operation: its `name`, its `arguments` by name with tensors as `Traced`.
 
-    `shape` is that of the result, a tuple of shapes where it is several tensors; `module` is the
-    called layer, if any; `weight(name)` is the `Traced` of a parameter or buffer of that layer, or
-    None if it has none.
+    `shape` is that of the result, a list of shapes where there are several.
     """
 
     name: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    shape: tuple[Any, ...]
-    module: Any
-    weight: Callable[[str], Traced | None]
+    arguments: dict[str, Any]
+    shape: Any
 
-    @classmethod
-    def bound(cls, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *rest: Any) -> Call:
-        """A call with aliases of arguments resolved and its operands in front, however given."""
-        kwargs = {ALIASES.get(key, key): value for key, value in kwargs.items()}
-        for operand in OPERANDS[len(args) :]:
-            if operand in kwargs:
-                args = (*args, kwargs.pop(operand))
-        others = kwargs.keys() - {"weight", "bias"}
-        if any(isinstance(kwargs[key], Traced) for key in others):
-            raise Unsupported(f"tensors given as {', '.join(kwargs)}")
-        return cls(name, args, kwargs, *rest)
+    def __getitem__(self, name: str) -> Any:
+        """An argument by the name that it has in PyTorch's schema; None where it has none."""
+        return self.arguments.get(name)
 
-    def option(self, position: int, name: str, default: Any = None) -> Any:
-        """An argument given by position or by name."""
-        if len(self.args) > position:
-            return self.args[position]
-        return self.kwargs.get(name, default)
+    @property
+    def tensors(self) -> list[Traced]:
+        """The tensors among the arguments, in their order; those in lists as well."""
+        return traced_in(self.arguments.values())
+
+    @property
+    def x(self) -> Traced:
+        """The first tensor."""
+        return self.tensors[0]
 
 
-# Names that PyTorch accepts for one thing, and the operands of a function in their order.
-ALIASES = {
-    "axis": "dim",
-    "keepdims": "keepdim",
-    "mat2": "other",
-    "tensors": "input",
-    "x": "input",
-    "x2": "other",
-}
-OPERANDS = ("input", "other")
 Rule = Callable[[Call], Any]
-IN_PLACE: set[str] = (
-    set()
-)  # operations that are also understood with an underscore behind their name
 RULES: dict[str, Rule] = {}
+SHAPING: set[str] = set()  # operations whose rules understand axes that are parts of one
 
 
 class Unsupported(Exception):
     """Raised by a rule for arguments that it does not understand."""
 
 
-def rule(*names: str) -> Callable[[Rule], Rule]:
-    """Register a rule under the names of functions, methods or module classes."""
+def rule(*names: str, shaping: bool = False) -> Callable[[Rule], Rule]:
+    """Register a rule under the names of ATen operations, without overloads and underscores."""
 
     def register(function: Rule) -> Rule:
         RULES.update(dict.fromkeys(names, function))
+        SHAPING.update(names if shaping else ())
         return function
 
     return register
 
 
-def checked(axes: Any, shape: Any, several: bool) -> Any:
+def traced_in(values: Iterable[Any]) -> list[Traced]:
+    """All tensors among some values, in lists too."""
+    found = []
+    for value in values:
+        if isinstance(value, Traced):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found += traced_in(value)
+    return found
+
+
+def without_parts(value: Any) -> Any:
+    """The same with a label of its own for every axis."""
+    if isinstance(value, Traced):
+        return Traced(value.shape, tuple(map(settled, value.axes)))
+    if isinstance(value, list | tuple):
+        return [without_parts(one) for one in value]
+    return value
+
+
+def checked(axes: Any, shape: Any) -> Any:
     """What a rule returned as `Traced`, if its labels have the sizes of the result."""
-    if several:
-        return [checked(one, own, False) for one, own in zip(axes, shape, strict=True)]
-    if tuple(map(size_of, axes)) != shape:
+    if isinstance(shape, list):
+        return [checked(one, own) for one, own in zip(axes, shape, strict=True)]
+    if len(axes) != len(shape) or any(map(_differs, axes, shape)):
         raise Unsupported(f"the result has shape {shape}")
-    return Traced(shape, axes)
+    return Traced(shape, tuple(axes))
+
+
+def _differs(axis: Axis, size: int) -> bool:
+    found = axis.whole.sizes[axis.number] if hasattr(axis, "whole") else size_of(axis)
+    return found != size
+
+
+def immovable(shape: Sequence[int]) -> Traced:
+    """A tensor that nothing moves."""
+    return Traced(tuple(shape), tuple(map(fixed, shape)))
+
+
+def indifferent(shape: Sequence[int]) -> Traced:
+    """A tensor that moves with anything, since all of its entries are equal."""
+    return Traced(tuple(shape), tuple(fresh(n, idle=True) for n in shape))
 
 
 def with_weight(label: Label, weight: Traced | None) -> Label:
@@ -104,7 +119,7 @@ def unify_all(a: Sequence[Label], b: Sequence[Label]) -> None:
         unify(x, y)
 
 
-def freeze_all(labels: Sequence[Label]) -> None:
+def freeze_all(labels: Iterable[Axis]) -> None:
     """Let nothing move the entries of several axes."""
-    for label in labels:
-        freeze(label)
+    for axis in labels:
+        freeze(settled(axis))

@@ -1,47 +1,107 @@
-"""Tracing rules of operations that give the entries of a tensor another shape."""
+"""Tracing rules of operations that give the entries of a tensor another shape, or other axes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
-from trajtransfer.tracing.axis_labels import (
-    Label,
-    Piece,
-    fixed,
-    freeze,
-    fresh,
-    movable,
-    resolve,
-    unify,
-)
-from trajtransfer.tracing.registry import Call, freeze_all, rule
+from trajtransfer.tracing.axis_labels import Label, Piece, fixed, fresh, movable, resolve, unify
+from trajtransfer.tracing.registry import Call, Unsupported, freeze_all, rule
+from trajtransfer.tracing.views import Axis, folded, settled, unfolded
+
+RESHAPING = """
+    view reshape _unsafe_view flatten unflatten squeeze unsqueeze view_as reshape_as ravel
+""".split()
 
 
-@rule("permute")
-def _permute(call: Call) -> tuple[Label, ...]:
-    x, *order = call.args
-    if not order:
-        order = call.kwargs["dims"]
-    elif not isinstance(order[0], int):
-        order = order[0]
-    return tuple(x.axes[d] for d in order)
+@rule("permute", shaping=True)
+def _permute(call: Call) -> tuple[Axis, ...]:
+    return tuple(call.x.axes[d] for d in call["dims"])
 
 
-@rule("transpose", "swapaxes")
-def _transpose(call: Call) -> tuple[Label, ...]:
-    axes = list(call.args[0].axes)
-    a = call.option(1, "dim0")
-    b = call.option(2, "dim1")
+@rule("transpose", shaping=True)
+def _transpose(call: Call) -> tuple[Axis, ...]:
+    axes = list(call.x.axes)
+    a = call["dim0"]
+    b = call["dim1"]
     axes[a], axes[b] = axes[b], axes[a]
     return tuple(axes)
 
 
-@rule("view", "reshape", "flatten", "Flatten", "unflatten", "Unflatten", "squeeze", "unsqueeze")
-def _reshape(call: Call) -> tuple[Label, ...]:
+@rule("swapaxes", "swapdims", shaping=True)
+def _swap(call: Call) -> tuple[Axis, ...]:
+    a, b = (value for value in call.arguments.values() if isinstance(value, int))
+    return _transpose(call._replace(arguments={"self": call.x, "dim0": a, "dim1": b}))
+
+
+@rule("t", "mT", "mH", "adjoint", "numpy_T", shaping=True)
+def _transposed(call: Call) -> tuple[Axis, ...]:
+    axes = call.x.axes
+    if call.name in ("t", "numpy_T"):
+        return axes[::-1]
+    return (*axes[:-2], axes[-1], axes[-2])
+
+
+@rule("movedim", shaping=True)
+def _movedim(call: Call) -> tuple[Axis, ...]:
+    count = len(call.x.axes)
+    moves = [call["source"], call["destination"]]
+    sources, places = ([m] if isinstance(m, int) else list(m) for m in moves)
+    taken = [d % count for d in sources]
+    others = iter(d for d in range(count) if d not in taken)
+    found = {place % count: d for place, d in zip(places, taken, strict=True)}
+    return tuple(call.x.axes[found[d] if d in found else next(others)] for d in range(count))
+
+
+@rule("expand", "expand_as", "broadcast_to", shaping=True)
+def _expand(call: Call) -> tuple[Axis, ...]:
+    """New entries of an axis are all alike, and move with anything."""
+    x = call["self"]
+    added = len(call.shape) - len(x.shape)
+    axes: list[Axis] = [fresh(n, idle=True) for n in call.shape[:added]]
+    for axis, old, new in zip(x.axes, x.shape, call.shape[added:], strict=True):
+        axes.append(axis if old == new else fresh(new, idle=True))
+    return tuple(axes)
+
+
+@rule("repeat", "tile")
+def _repeat(call: Call) -> tuple[Label, ...]:
+    """Copies of an axis behind each other move alike."""
+    added = len(call.shape) - len(call.x.shape)
+    axes = [fresh(n, idle=True) for n in call.shape[:added]]
+    for label, old, new in zip(call.x.axes, call.x.shape, call.shape[added:], strict=True):
+        axes.append(label * (new // old))
+    return tuple(axes)
+
+
+@rule("repeat_interleave")
+def _interleave(call: Call) -> tuple[Label, ...]:
+    """Each entry of an axis becomes a block of equal ones."""
+    times = call["repeats"]
+    if not isinstance(times, int) or call["dim"] is None:
+        raise Unsupported("numbers of repeats that differ, or no axis")
+    axes = list(call.x.axes)
+    pieces = resolve(axes[call["dim"]])
+    axes[call["dim"]] = tuple(Piece(p.units, p.size * times, p.block * times) for p in pieces)
+    return tuple(axes)
+
+
+@rule("pixel_shuffle")
+def _pixel_shuffle(call: Call) -> tuple[Label, ...]:
+    """Blocks of channels become pixels."""
+    *stack, channels, height, width = call.x.axes
+    freeze_all([height, width])
+    sizes = (call.shape[-3], call["upscale_factor"] ** 2)
+    outer, _ = map(settled, folded(channels, sizes))
+    return (*stack, outer, *map(fixed, call.shape[-2:]))
+
+
+@rule(*RESHAPING, shaping=True)
+def _reshape(call: Call) -> tuple[Axis, ...]:
     """Walk both shapes together; each stretch of equal size splits one axis or merges several."""
-    x = call.args[0]
-    axes: list[Label] = []
+    x = call["self"]
+    axes: list[Axis] = []
     old = 0
     new = 0
     while old < len(x.shape) or new < len(call.shape):
@@ -68,39 +128,55 @@ def _stretch(before: Sequence[int], after: Sequence[int], old: int, new: int) ->
     return i, j
 
 
-def _regroup(labels: Sequence[Label], old: Sequence[int], new: Sequence[int]) -> list[Label]:
-    """Labels of the new axes of one stretch; several axes into several others are frozen."""
-    if sum(n > 1 for n in new) <= 1:
-        merged = _merge(labels, old)
-        return [merged if n > 1 else fixed(1) for n in new]
-    axes = [fixed(n) for n in new]
-    wide = [label for label, n in zip(labels, old, strict=True) if n > 1]
-    if len(wide) > 1:
-        freeze_all(labels)
-        return axes
-    # The units of the first wide axis carry the others as a block.
-    lead = next(d for d, n in enumerate(new) if n > 1)
-    block = math.prod(new[lead + 1 :])
-    carrier = resolve(unify(wide[0], fresh(new[lead] * block, block)))
-    if all(_holds_blocks(piece, block) for piece in carrier):
-        axes[lead] = tuple(_narrowed(piece, block) for piece in carrier)
-    else:
-        freeze(wide[0])
-    return axes
+def _regroup(axes: Sequence[Axis], old: Sequence[int], new: Sequence[int]) -> list[Axis]:
+    """The new axes of one stretch: old ones are taken apart where they have to be, and joined."""
+    wide = [axis for axis, n in zip(axes, old, strict=True) if n > 1]
+    lengths = [n for n in old if n > 1]
+    wanted = [n for n in new if n > 1]
+    if len(wide) == len(wanted) == 1:
+        return [wide[0] if n > 1 else fixed(1) for n in new]
+    if wide and (whole := unfolded(wide)) is not None:
+        wide = [whole]
+        lengths = [math.prod(lengths)]
+    sizes = _refined(lengths, wanted)
+    if sizes is None:
+        freeze_all(axes)
+        return list(map(fixed, new))
+    parts: list[Axis] = []
+    for axis, own in zip(wide, _grouped(sizes, lengths), strict=True):
+        parts += [axis] if len(own) == 1 else folded(settled(axis), own)
+    rest = iter(parts)
+    found = (_joined([next(rest) for _ in own], own) for own in _grouped(sizes, wanted))
+    return [next(found) if n > 1 else fixed(1) for n in new]
 
 
-def _holds_blocks(piece: Piece, block: int) -> bool:
-    """Whether a piece, and each of its units, is made of whole blocks."""
-    if piece.size % block:
-        return False
-    return piece.units is None or piece.block % block == 0
+def _refined(old: Sequence[int], new: Sequence[int]) -> list[int] | None:
+    """The coarsest sizes of which both shapes are products of neighbours; None where none are."""
+    ends = {math.prod(shape[k:]) for shape in (old, new) for k in range(len(shape) + 1)}
+    marks = sorted(ends, reverse=True)
+    if any(a % b for a, b in pairwise(marks)):
+        return None
+    return [a // b for a, b in pairwise(marks)]
 
 
-def _narrowed(piece: Piece, block: int) -> Piece:
-    """A piece of an axis of which every entry stands for a block."""
-    if piece.units is None:
-        return Piece(None, piece.size // block)
-    return Piece(piece.units, piece.size // block, piece.block // block)
+def _grouped(sizes: Sequence[int], products: Sequence[int]) -> list[list[int]]:
+    """Consecutive sizes for each product."""
+    rest = iter(sizes)
+    groups = []
+    for product in products:
+        group = [next(rest)]
+        while math.prod(group) < product:
+            group.append(next(rest))
+        groups.append(group)
+    return groups
+
+
+def _joined(parts: Sequence[Axis], sizes: Sequence[int]) -> Axis:
+    """One axis of several."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = unfolded(parts)
+    return _merge([settled(axis) for axis in parts], sizes) if whole is None else whole
 
 
 def _merge(labels: Sequence[Label], old: Sequence[int]) -> Label:
@@ -110,6 +186,50 @@ def _merge(labels: Sequence[Label], old: Sequence[int]) -> Label:
         freeze_all(labels)
         return fixed(math.prod(old))
     d = movables[0]
+    freeze_all([*labels[:d], *labels[d + 1 :]])
     inner = math.prod(old[d + 1 :])
     once = tuple(Piece(p.units, p.size * inner, p.block * inner) for p in resolve(labels[d]))
     return once * math.prod(old[:d])
+
+
+@rule("stack")
+def _stack(call: Call) -> tuple[Label, ...]:
+    """Tensors along a new axis."""
+    tensors = call["tensors"]
+    place = call["dim"] % len(call.shape)
+    axes = list(tensors[0].axes)
+    for x in tensors[1:]:
+        axes = [unify(a, b) for a, b in zip(axes, x.axes, strict=True)]
+    return (*axes[:place], fixed(len(tensors)), *axes[place:])
+
+
+@rule("cat", "concat", "concatenate")
+def _concatenation(call: Call) -> tuple[Label, ...]:
+    tensors = [x for x in call["tensors"] if x.shape != (0,)]
+    joined = call["dim"] % len(call.shape)
+    axes = list(tensors[0].axes)
+    for x in tensors[1:]:
+        for d, label in enumerate(x.axes):
+            if d != joined:
+                axes[d] = unify(axes[d], label)
+    axes[joined] = sum((x.axes[joined] for x in tensors), start=())
+    return tuple(axes)
+
+
+@rule("pad", "constant_pad_nd")
+def _pad(call: Call) -> tuple[Label, ...]:
+    """Constants beside an axis move with anything; what is reflected or repeated does not move."""
+    x = call["self"]
+    axes = list(x.axes)
+    constant = call["mode"] in (None, "constant")
+    for number in range(len(call["pad"]) // 2):
+        before, behind = call["pad"][2 * number : 2 * number + 2]
+        d = len(axes) - 1 - number
+        if not before and not behind:
+            continue
+        if not constant or before < 0 or behind < 0:
+            freeze_all([axes[d]])
+            axes[d] = fixed(call.shape[d])
+        else:
+            axes[d] = fresh(before, idle=True) + axes[d] + fresh(behind, idle=True)
+    return tuple(axes)

@@ -1,245 +1,276 @@
-"""The permutation specification of a model, read off its graph (torch.fx) and one run on inputs.
+"""The permutation specification of a model, read off its graph.
 
 Every parameter starts with axes about which nothing is known; each operation merges the axes that
-have to move together (rules in `layer_rules`, `operation_rules` and `shape_rules`); the axes of
-inputs and outputs do not move. What is still free at the end are the groups of hidden units. An
-operation without a rule raises `UntraceableError`: a guess could be wrong.
+have to move together (the rules are in the modules beside this one); the axes of inputs and outputs
+do not move. What is still free at the end are the groups of hidden units. What is not understood is
+pinned: an operation without a rule lets nothing move that reaches it, which is always valid.
 """
 
 from __future__ import annotations
 
-import copy
 import operator
-from collections.abc import Iterable
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch._ops import HigherOrderOperator, OpOverload
 
-from trajtransfer.specification import Axis, AxisPart, PermutationSpec
+from trajtransfer.specification import PermutationSpec
 from trajtransfer.tracing import (  # noqa: F401  (they fill the table of rules)
+    attention_rules,
+    indexing_rules,
     layer_rules,
     operation_rules,
     shape_rules,
 )
-from trajtransfer.tracing.axis_labels import Label, Piece, Units, fixed, fresh, resolve
-from trajtransfer.tracing.registry import IN_PLACE, RULES, Call, Traced, checked, freeze_all
-from trajtransfer.tracing.values import Inputs, as_tuple, tensors_in
+from trajtransfer.tracing.axis_labels import fresh, movable
+from trajtransfer.tracing.export import UntraceableError, exported
+from trajtransfer.tracing.naming import specification
+from trajtransfer.tracing.operation_rules import pointwise
+from trajtransfer.tracing.registry import (
+    RULES,
+    SHAPING,
+    Call,
+    Traced,
+    checked,
+    freeze_all,
+    immovable,
+    indifferent,
+    traced_in,
+    unify_all,
+    without_parts,
+)
+from trajtransfer.tracing.values import Inputs
+from trajtransfer.tracing.views import settled
+
+# Tensors of which all entries are equal, or are still to be written.
+FILLED = """
+    zeros ones full empty new_zeros new_ones new_full new_empty zeros_like ones_like full_like
+    empty_like empty_strided new_empty_strided scalar_tensor
+""".split()
+# What reads shapes and types, or checks them, and no number.
+HARMLESS = ("sym_size", "sym_numel", "sym_stride", "sym_storage_offset")
 
 
-class UntraceableError(ValueError):
-    """The permutation symmetry of a model cannot be read off; says where, and what to do."""
-
-
-def permutation_spec(model: nn.Module, inputs: Inputs) -> PermutationSpec:
+def permutation_spec(model: nn.Module, inputs: Inputs, *, strict: bool = False) -> PermutationSpec:
     """Derive which hidden units of `model` may be permuted without changing its function.
 
-    `inputs` is an example mini-batch (one tensor, or a tuple of positional arguments); two examples
-    suffice. The model is copied, set to evaluation and run once on them. Groups of units carry the
-    name of the first layer that produces them. Raises `UntraceableError` for operations it does not
-    understand, control flow that depends on data, and units on two axes of one parameter.
+    The model is traced by ``torch.export``, without being run. Groups of units carry the name of
+    the first layer that produces them. What is not understood does not move: the result says which
+    operations were not (``spec.pinned``), and a warning does. Raises `UntraceableError` for a model
+    that cannot be traced, such as one whose control flow depends on data.
+
+    Args:
+        model: The network. It is read only.
+        inputs: An example mini-batch, of two examples or more: a tensor, a tuple of positional
+            arguments, or a dictionary of arguments by name.
+        strict: Raise `UntraceableError` where something is not understood.
     """
-    _refuse_hooks(model)
-    kind = type(model).__name__
-    try:
-        model = copy.deepcopy(model).eval()
-        graph = fx.symbolic_trace(model)
-    except Exception as error:  # torch.fx raises many kinds
-        raise UntraceableError(
-            f"torch.fx cannot trace {kind}: {error}. Remove control flow that depends on tensor "
-            "values, or write the PermutationSpec by hand"
-        ) from error
-    propagation = _Propagation(graph, model)
-    with torch.no_grad():
-        propagation.run(*as_tuple(inputs))
-    try:
-        return _specification(model, propagation.weights)
-    except ValueError as error:
-        raise UntraceableError(f"{kind}: {error}") from error
-
-
-def _refuse_hooks(model: nn.Module) -> None:
-    for name, module in model.named_modules():
-        if module._forward_hooks or module._forward_pre_hooks:
+    tracing = _Tracing(model)
+    tracing.run(exported(model, inputs))
+    if tracing.unused:  # parts that are there for training, such as auxiliary heads
+        tracing.try_training(model, inputs)
+    spec = specification(model, tracing.weights, tracing.pinned)
+    if spec.pinned:
+        words = (
+            f"parts of {type(model).__name__} do not move, since these operations are not "
+            f"understood: {'; '.join(spec.pinned)}"
+        )
+        if strict:
             raise UntraceableError(
-                f"the module {name or type(model).__name__!r} has forward hooks, which tracing "
-                "cannot see; remove them, or write the PermutationSpec by hand"
+                f"{words}. Express them with others, or write the PermutationSpec by hand"
             )
+        warnings.warn(words, stacklevel=2)
+    return spec
 
 
-class _Propagation(fx.Interpreter):
-    """Runs the graph on example inputs and labels every axis on the way."""
+class _Tracing:
+    """The labels of all weights of a model, after its graphs have been walked through."""
 
-    def __init__(self, graph: fx.GraphModule, model: nn.Module):
-        super().__init__(graph)
-        self.extra_traceback = False  # our own errors already say where
-        named = (*model.named_parameters(), *model.named_buffers())
-        self.names = {id(p): name for name, p in named}
-        self.parameters = {id(p) for p in model.parameters()}
+    def __init__(self, model: nn.Module):
+        own = (*model.named_parameters(), *model.named_buffers())
+        first = {id(x): name for name, x in own}
+        named = (
+            *model.named_parameters(remove_duplicate=False),
+            *model.named_buffers(remove_duplicate=False),
+        )
+        self.names = {name: first[id(x)] for name, x in named}
+        self.parameters = [name for name, _ in model.named_parameters()]
         self.weights: dict[str, Traced] = {}
-        self.seen: dict[fx.Node, Any] = {}
+        self.pinned: Counter[str] = Counter()
 
-    def run_node(self, n: fx.Node) -> Any:
-        """Run one node and label the axes of what it returns."""
-        value = super().run_node(n)
-        self.seen[n] = self._label(n, value)
-        return value
+    @property
+    def unused(self) -> list[str]:
+        """Parameters that no graph has used so far."""
+        return [name for name in self.parameters if name not in self.weights]
 
-    def _label(self, node: fx.Node, value: Any) -> Any:
-        """`Traced` for a tensor, a list of them for several, and the value itself for the rest."""
-        if node.op == "placeholder" and isinstance(value, Tensor):
-            return _immovable(value)
-        if node.op == "get_attr" and isinstance(value, Tensor):
-            return self._used_directly(value)
-        if node.op == "output":
-            fx.node.map_arg(node.args, self._freeze_output)
-            return None
-        several = _are_tensors(value)
-        if not several and not isinstance(value, Tensor):
-            if tensors_in(value):
-                raise self._untraceable(node, "it returns a structure of tensors")
-            return value
-        if node.target is operator.getitem:
-            parts = self.seen[node.args[0]]  # type: ignore[index]
-            if isinstance(parts, list):
-                return parts[node.args[1]]  # type: ignore[index]
-        return self._apply(node, value, several)
+    def try_training(self, model: nn.Module, inputs: Inputs) -> None:
+        """Walk through the graph of training, if there is one for these inputs.
 
-    def _apply(self, node: fx.Node, value: Any, several: bool) -> Any:
-        """The labels that the rule of an operation gives to its result."""
-        if isinstance(value, Tensor) and not self._takes_tensors(node):
-            return _immovable(value)  # made from numbers: a constant
-        rule = RULES.get(self._name(node))
-        if rule is None:
-            raise self._untraceable(node, "no rule says how it moves units")
-        shape = tuple(tuple(v.shape) for v in value) if several else tuple(value.shape)
+        Where there is none, what training alone uses stays where it is.
+        """
+        unused = self.unused
         try:
-            return checked(rule(self._call(node, shape)), shape, several)
-        except Exception as error:  # a rule was not written for these arguments
-            reason = f"its arguments are not understood ({error})"
-            raise self._untraceable(node, reason) from error
+            program = exported(model, inputs, training=True)
+        except UntraceableError:
+            self.pinned[f"training, which alone may use {unused[0]!r}"] += 1
+        else:
+            self.run(program)
 
-    def _takes_tensors(self, node: fx.Node) -> bool:
-        return any(isinstance(self.seen.get(n), Traced | list) for n in node.all_input_nodes)
+    def run(self, program: Any) -> None:
+        """Walk through a graph, and let what comes out of it stay where it is."""
+        signature = program.graph_signature
+        module = program.graph_module
+        taken = [node for node in module.graph.nodes if node.op == "placeholder"]
+        given = [
+            self._given(spec, node.meta.get("val"), program) if node.users else None
+            for spec, node in zip(signature.input_specs, taken, strict=True)
+        ]
+        results = self.walk(module, iter(given))
+        for spec, found in zip(signature.output_specs, results, strict=True):
+            if spec.kind.name == "BUFFER_MUTATION":
+                self._unify(found, self._weight(spec.target, found.shape))
+            else:
+                freeze_all(axis for x in traced_in([found]) for axis in x.axes)
 
-    def _call(self, node: fx.Node, shape: tuple[Any, ...]) -> Call:
-        """What a rule is given."""
-        module = None
-        if node.op == "call_module":
-            module = self.module.get_submodule(str(node.target))
-        args: Any = fx.node.map_arg(node.args, self.seen.__getitem__)
-        kwargs: Any = fx.node.map_arg(node.kwargs, self.seen.__getitem__)
+    def _given(self, spec: Any, value: Any, program: Any) -> Any:
+        """The labels of what goes into a graph: weights, constants, inputs."""
+        if spec.kind.name in ("PARAMETER", "BUFFER") and value.is_floating_point():
+            return self._weight(spec.target, value.shape)
+        if spec.kind.name == "CONSTANT_TENSOR":
+            return _constant(program.constants[spec.target])
+        return _pinned_values(value)
 
-        def weight(part: str) -> Traced | None:
-            return self._weight(getattr(module, part, None))
-
-        return Call.bound(self._name(node), args, kwargs, shape, module, weight)
-
-    def _name(self, node: fx.Node) -> str:
-        """The name that rules are listed under, with its library where that is not PyTorch."""
-        if node.op == "call_module":
-            return type(self.module.get_submodule(str(node.target))).__name__
-        name = str(getattr(node.target, "__name__", node.target))
-        origin = (getattr(node.target, "__module__", None) or "torch").split(".")[0]
-        known = ("torch", "torchvision", "operator", "_operator")
-        if node.op == "call_function" and origin not in known:
-            return f"{origin}.{name}"
-        if name.endswith("_") and name[:-1] in IN_PLACE:
-            return name[:-1]
-        return name
-
-    def _weight(self, tensor: Tensor | None) -> Traced | None:
+    def _weight(self, name: str, shape: Sequence[int]) -> Traced:
         """The labels of a parameter or buffer, the same at every use, even of shared weights."""
-        if tensor is None:
-            return None
-        name = self.names[id(tensor)]
+        name = self.names[name]
         if name not in self.weights:
-            self.weights[name] = Traced(tuple(tensor.shape), tuple(map(fresh, tensor.shape)))
+            self.weights[name] = Traced(tuple(shape), tuple(map(fresh, shape)))
         return self.weights[name]
 
-    def _used_directly(self, tensor: Tensor) -> Traced:
-        if id(tensor) not in self.names:  # a constant of the forward pass
-            return _immovable(tensor)
-        weight = self._weight(tensor)
-        assert weight is not None
-        if id(tensor) not in self.parameters:  # a constant table of the model, not a weight
-            freeze_all(weight.axes)
-        return weight
+    def walk(self, module: fx.GraphModule, given: Iterator[Any]) -> Any:
+        """What comes out of a graph, as `Traced` where it is a tensor."""
+        seen: dict[fx.Node, Any] = {}
+        for node in module.graph.nodes:
+            if node.op == "placeholder":
+                seen[node] = next(given)
+            elif node.op == "get_attr":
+                found = operator.attrgetter(str(node.target))(module)
+                seen[node] = _constant(found) if isinstance(found, Tensor) else found
+            elif node.op == "output":
+                return fx.node.map_arg(node.args[0], seen.__getitem__)
+            else:
+                seen[node] = self._result(node, seen)
+        raise AssertionError("a graph has an output")
 
-    def _freeze_output(self, node: fx.Node) -> None:
-        traced = self.seen[node]
-        for x in traced if isinstance(traced, list) else [traced]:
-            if isinstance(x, Traced):
-                freeze_all(x.axes)
+    def _result(self, node: fx.Node, seen: dict[fx.Node, Any]) -> Any:
+        """The labels of what an operation returns."""
+        args: Any = fx.node.map_arg(node.args, seen.__getitem__)
+        kwargs: Any = fx.node.map_arg(node.kwargs, seen.__getitem__)
+        if node.target is operator.getitem:
+            return args[0][args[1]]
+        if isinstance(node.target, HigherOrderOperator):
+            inner = [number for number, x in enumerate(args) if isinstance(x, fx.GraphModule)]
+            if len(inner) == 1:  # a context, such as no_grad, around other operations
+                return self.walk(args[inner[0]], iter(args[inner[0] + 1 :]))
+        value = node.meta.get("val")
+        tensors = traced_in([*args, *kwargs.values()])
+        if not tensors or value is None:
+            return _made(node, value)
+        if not isinstance(node.target, OpOverload):
+            return self._pin(node, tensors, value)
+        return self._apply(node, args, kwargs, value, tensors)
 
-    def _untraceable(self, node: fx.Node, reason: str) -> UntraceableError:
-        where = f"node {node.name!r}"
-        modules = node.meta.get("nn_module_stack") or {}
-        innermost = next(reversed(modules), "")
-        if innermost:
-            where += f" in module {innermost!r}"
-        return UntraceableError(
-            f"cannot trace the operation {self._name(node)!r} ({where}): {reason}. Express it with "
-            "supported layers, keep it outside the model that is transferred, or write the "
-            "PermutationSpec by hand"
-        )
+    def _apply(
+        self, node: fx.Node, args: Any, kwargs: Any, value: Any, tensors: list[Traced]
+    ) -> Any:
+        """What a rule says, or else nothing moves."""
+        name = operation(node)
+        rule = RULES.get(name)
+        if rule is None and torch.Tag.pointwise in node.target.tags:  # type: ignore[union-attr]
+            rule, name = (pointwise, "clone")
+        if name in FILLED:
+            return _made(node, value)
+        if name in HARMLESS:
+            return None
+        shape = _shapes(value)
+        if rule is None or shape is None:
+            return self._pin(node, tensors, value)
+        try:
+            call = Call(name, _bound(node, args, kwargs, name in SHAPING), shape)
+            found = checked(rule(call), shape)
+        except Exception:  # a rule was not written for these arguments
+            return self._pin(node, tensors, value)
+        return found
 
+    def _pin(self, node: fx.Node, tensors: Sequence[Traced], value: Any) -> Any:
+        """Let nothing move that an operation takes, and hence nothing that it returns."""
+        moves = any(movable(settled(axis)) for x in tensors for axis in x.axes)
+        if not moves:
+            return _pinned_values(value)
+        for x in tensors:
+            freeze_all(x.axes)
+        modules = [name for name, _ in (node.meta.get("nn_module_stack") or {}).values()]
+        where = f" in {modules[-1]!r}" if modules and modules[-1] else ""
+        self.pinned[f"{operation(node)}{where}"] += 1
+        return _pinned_values(value)
 
-def _immovable(tensor: Tensor) -> Traced:
-    """A tensor that nothing moves."""
-    return Traced(tuple(tensor.shape), tuple(map(fixed, tensor.shape)))
-
-
-def _are_tensors(value: Any) -> bool:
-    """Whether a value is several tensors and nothing else."""
-    if not isinstance(value, tuple | list) or not value:
-        return False
-    return all(isinstance(v, Tensor) for v in value)
-
-
-def _specification(model: nn.Module, weights: dict[str, Traced]) -> PermutationSpec:
-    """Read the specification off the labels; tensors that were never used do not move."""
-    labels: dict[str, list[Label]] = {}
-    for name, x in (*model.named_parameters(), *model.named_buffers()):
-        traced = weights.get(name) or _immovable(x)
-        labels[name] = [resolve(axis) for axis in traced.axes]
-    names = _names_of_units(labels)
-    axes = {}
-    for name, resolved in labels.items():
-        axes[name] = tuple(_axis(label, names) for label in resolved)
-    sizes = {name: units.size for units, name in names.items()}
-    return PermutationSpec(sizes, axes, frozenset(name for name, _ in model.named_buffers()))
-
-
-def _axis(label: Label, names: dict[Units, str]) -> Axis:
-    """A label with the names of its units."""
-    parts = []
-    for units, size, block in label:
-        name = None if units is None else names[units]
-        parts.append(AxisPart(name, size, block))
-    return tuple(parts)
-
-
-def _names_of_units(labels: dict[str, list[Label]]) -> dict[Units, str]:
-    """Each group by the layer whose output axis it is, or else by the first that uses it."""
-    names: dict[Units, str] = {}
-    for tensor, axes in labels.items():
-        for axis in axes[:1]:
-            _name_units(names, axis, tensor.rpartition(".")[0] or tensor)
-    for tensor, axes in labels.items():
-        for axis in axes:
-            _name_units(names, axis, tensor.rpartition(".")[0] or tensor)
-    return names
+    @staticmethod
+    def _unify(found: Traced, weight: Traced) -> None:
+        unify_all(without_parts(found).axes, weight.axes)
 
 
-def _name_units(names: dict[Units, str], axis: Iterable[Piece], layer: str) -> None:
-    """Name the groups of an axis that have no name yet after a layer, numbered if several."""
-    found = dict.fromkeys(piece.units for piece in axis if piece.units is not None)
-    new = [units for units in found if units not in names]
-    taken = set(names.values())
-    for number, units in enumerate(new):
-        name = layer if len(new) == 1 else f"{layer}[{number}]"
-        while name in taken:
-            name += "'"
-        names[units] = name
-        taken.add(name)
+def operation(node: fx.Node) -> str:
+    """The name that rules are listed under: that of an ATen operation, or of a function."""
+    if not isinstance(node.target, OpOverload):
+        return str(getattr(node.target, "__name__", node.target))
+    name = node.target._schema.name
+    name = name.removeprefix("aten::")
+    return name.removesuffix("_") if node.target._schema.is_mutable else name
+
+
+def _bound(node: fx.Node, args: Any, kwargs: Any, shaping: bool) -> dict[str, Any]:
+    """The arguments of an operation by name, with their defaults."""
+    found = {}
+    for number, argument in enumerate(node.target._schema.arguments):  # type: ignore[union-attr]
+        value = argument.default_value if argument.has_default_value() else None
+        if number < len(args):
+            value = args[number]
+        value = kwargs.get(argument.name, value)
+        found[argument.name] = value if shaping else without_parts(value)
+    return found
+
+
+def _shapes(value: Any) -> Any:
+    """The shape of a tensor, or a list of those of several; None for what is neither."""
+    if isinstance(value, Tensor):
+        return tuple(map(int, value.shape))
+    if isinstance(value, list | tuple) and all(isinstance(one, Tensor) for one in value):
+        return [tuple(map(int, one.shape)) for one in value]
+    return None
+
+
+def _pinned_values(value: Any) -> Any:
+    """Tensors that nothing moves, in the structure of a value."""
+    if isinstance(value, Tensor):
+        return immovable(tuple(map(int, value.shape)))
+    if isinstance(value, list | tuple):
+        return [_pinned_values(one) for one in value]
+    return None
+
+
+def _made(node: fx.Node, value: Any) -> Any:
+    """A tensor that is made from numbers."""
+    if isinstance(value, Tensor) and operation(node) in FILLED:
+        return indifferent(tuple(map(int, value.shape)))
+    return _pinned_values(value)
+
+
+def _constant(tensor: Tensor) -> Traced:
+    """A constant of the forward pass."""
+    if tensor.numel() and bool((tensor == tensor.flatten()[0]).all()):
+        return indifferent(tensor.shape)
+    return immovable(tensor.shape)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
-Inputs = Tensor | tuple[Tensor, ...]  # one tensor, or positional arguments
+# One tensor, positional arguments, or arguments by name.
+Inputs = Tensor | tuple[Tensor, ...] | Mapping[str, Tensor]
 
 
-def as_tuple(inputs: Inputs) -> tuple[Tensor, ...]:
-    """The positional arguments of a model."""
-    return inputs if isinstance(inputs, tuple) else (inputs,)
+def arguments(inputs: Inputs) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+    """The positional and the named arguments of a model."""
+    if isinstance(inputs, Mapping):
+        return (), dict(inputs)
+    return (inputs if isinstance(inputs, tuple) else (inputs,)), {}
 
 
 def tensors_in(value: Any) -> list[Tensor]:
     """All tensors of a value, in sequences and dictionaries at any depth."""
     if isinstance(value, Tensor):
         return [value]
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         value = list(value.values())
     found = []
     if isinstance(value, tuple | list):
