@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 
 from trajtransfer.tracing.axis_labels import Label, fixed, split, unify
@@ -99,7 +100,7 @@ def _pooling(call: Call) -> tuple[Label, ...]:
 @rule(*POOLING_WITH_PLACES)
 def _pooling_with_places(call: Call) -> list[tuple[Label, ...]]:
     """Maxima, and where they were in space: both by channel."""
-    one = _pooling(call._replace(shape=call.shape[0]))
+    one = _pooling(replace(call, shape=call.shape[0]))
     return [one, one]
 
 

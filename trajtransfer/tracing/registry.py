@@ -6,6 +6,7 @@ A rule relates the axis labels of the tensors that an operation takes to those o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from trajtransfer.tracing.axis_labels import Label, fixed, freeze, fresh, size_of, unify
@@ -19,7 +20,8 @@ class Traced(NamedTuple):
     axes: tuple[Any, ...]  # of `Label`; of `Axis` in rules of `SHAPING`
 
 
-class Call(NamedTuple):
+@dataclass(frozen=True)
+class Call:
     """One call of an operation: its `name`, its `arguments` by name with tensors as `Traced`.
 
     `shape` is that of the result, a list of shapes where there are several.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from trajtransfer.tracing.axis_labels import Label, Piece, fixed, fresh, movable, resolve, unify
@@ -32,7 +33,7 @@ def _transpose(call: Call) -> tuple[Axis, ...]:
 @rule("swapaxes", "swapdims", shaping=True)
 def _swap(call: Call) -> tuple[Axis, ...]:
     a, b = (value for value in call.arguments.values() if isinstance(value, int))
-    return _transpose(call._replace(arguments={"self": call.x, "dim0": a, "dim1": b}))
+    return _transpose(replace(call, arguments={"self": call.x, "dim0": a, "dim1": b}))
 
 
 @rule("t", "mT", "mH", "adjoint", "numpy_T", shaping=True)
