@@ -14,9 +14,11 @@ from small_networks import (
     Residual,
     Shared,
     Split,
+    UNet,
     convolutional,
     grouped,
     mlp,
+    transformer,
 )
 from torch import Tensor, nn
 
@@ -98,6 +100,8 @@ SMALL = [
     Case("grouped", grouped, (2, 5, 5), {6: 1, 4: 3}),
     Case("split", Split, (5,), {6: 1}),
     Case("shared", Shared, (4,), {6: 1}),
+    Case("transformer", transformer, (5, 4), {8: 1, 2: 1, 6: 1}),
+    Case("U-Net", UNet, (1, 4, 4), {4: 1, 6: 1, 5: 1}),
 ]
 PAPER = [
     paper_case("2-MLP", "mlp", (1, 28, 28), 64, {64: 1}),

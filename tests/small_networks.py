@@ -159,3 +159,25 @@ class Shared(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(torch.relu(self.embed(x)) + torch.tanh(self.embed(x + 1)))
+
+
+def transformer() -> nn.Module:
+    """PyTorch's own layer: a stream, heads, and hidden units; its head flattens all positions."""
+    layer = nn.TransformerEncoderLayer(8, nhead=2, dim_feedforward=6, dropout=0.0, batch_first=True)
+    return nn.Sequential(nn.Linear(4, 8), layer, nn.Flatten(), nn.Linear(8 * 5, 3))
+
+
+class UNet(nn.Module):
+    """Down and up again, with what was there before beside what comes back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before = nn.Conv2d(1, 4, 3, padding=1)
+        self.down = nn.Conv2d(4, 6, 2, stride=2)
+        self.up = nn.ConvTranspose2d(6, 5, 2, stride=2)
+        self.after = nn.Conv2d(9, 2, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        before = torch.relu(self.before(x))
+        back = torch.relu(self.up(torch.relu(self.down(before))))
+        return self.after(torch.cat([back, before], 1)).mean((2, 3))

@@ -66,7 +66,8 @@ def _softmax(call: Call) -> tuple[Label, ...]:
 
 @rule("matmul", "bmm", "mm", "mv", "dot", "vdot")
 def _product(call: Call) -> tuple[Label, ...]:
-    return _multiplied(*call.tensors, call.shape)
+    a, b = call.tensors
+    return _multiplied(a, b, call.shape)
 
 
 @rule("addmm", "baddbmm", "addmv")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from trajtransfer.tracing.axis_labels import Label, fixed, freeze, fresh, size_of, unify
-from trajtransfer.tracing.views import Axis, settled
+from trajtransfer.tracing.views import Axis, Part, settled
 
 
 class Traced(NamedTuple):
@@ -96,7 +96,7 @@ def checked(axes: Any, shape: Any) -> Any:
 
 
 def _differs(axis: Axis, size: int) -> bool:
-    found = axis.whole.sizes[axis.number] if hasattr(axis, "whole") else size_of(axis)
+    found = axis.whole.sizes[axis.number] if isinstance(axis, Part) else size_of(axis)
     return found != size
 
 

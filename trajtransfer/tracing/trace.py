@@ -29,6 +29,15 @@ from trajtransfer.tracing import (  # noqa: F401  (they fill the table of rules)
 from trajtransfer.tracing.axis_labels import fresh, movable
 from trajtransfer.tracing.export import UntraceableError, exported
 from trajtransfer.tracing.naming import specification
+from trajtransfer.tracing.nodes import (
+    FILLED,
+    bound,
+    constant,
+    made,
+    operation,
+    pinned_values,
+    shapes,
+)
 from trajtransfer.tracing.operation_rules import pointwise
 from trajtransfer.tracing.registry import (
     RULES,
@@ -37,8 +46,6 @@ from trajtransfer.tracing.registry import (
     Traced,
     checked,
     freeze_all,
-    immovable,
-    indifferent,
     traced_in,
     unify_all,
     without_parts,
@@ -46,11 +53,6 @@ from trajtransfer.tracing.registry import (
 from trajtransfer.tracing.values import Inputs
 from trajtransfer.tracing.views import settled
 
-# Tensors of which all entries are equal, or are still to be written.
-FILLED = """
-    zeros ones full empty new_zeros new_ones new_full new_empty zeros_like ones_like full_like
-    empty_like empty_strided new_empty_strided scalar_tensor
-""".split()
 # What reads shapes and types, or checks them, and no number.
 HARMLESS = ("sym_size", "sym_numel", "sym_stride", "sym_storage_offset")
 
@@ -141,8 +143,8 @@ class _Tracing:
         if spec.kind.name in ("PARAMETER", "BUFFER") and value.is_floating_point():
             return self._weight(spec.target, value.shape)
         if spec.kind.name == "CONSTANT_TENSOR":
-            return _constant(program.constants[spec.target])
-        return _pinned_values(value)
+            return constant(program.constants[spec.target])
+        return pinned_values(value)
 
     def _weight(self, name: str, shape: Sequence[int]) -> Traced:
         """The labels of a parameter or buffer, the same at every use, even of shared weights."""
@@ -159,7 +161,7 @@ class _Tracing:
                 seen[node] = next(given)
             elif node.op == "get_attr":
                 found = operator.attrgetter(str(node.target))(module)
-                seen[node] = _constant(found) if isinstance(found, Tensor) else found
+                seen[node] = constant(found) if isinstance(found, Tensor) else found
             elif node.op == "output":
                 return fx.node.map_arg(node.args[0], seen.__getitem__)
             else:
@@ -179,7 +181,7 @@ class _Tracing:
         value = node.meta.get("val")
         tensors = traced_in([*args, *kwargs.values()])
         if not tensors or value is None:
-            return _made(node, value)
+            return made(node, value)
         if not isinstance(node.target, OpOverload):
             return self._pin(node, tensors, value)
         return self._apply(node, args, kwargs, value, tensors)
@@ -193,14 +195,14 @@ class _Tracing:
         if rule is None and torch.Tag.pointwise in node.target.tags:  # type: ignore[union-attr]
             rule, name = (pointwise, "clone")
         if name in FILLED:
-            return _made(node, value)
+            return made(node, value)
         if name in HARMLESS:
             return None
-        shape = _shapes(value)
+        shape = shapes(value)
         if rule is None or shape is None:
             return self._pin(node, tensors, value)
         try:
-            call = Call(name, _bound(node, args, kwargs, name in SHAPING), shape)
+            call = Call(name, bound(node, args, kwargs, name in SHAPING), shape)
             found = checked(rule(call), shape)
         except Exception:  # a rule was not written for these arguments
             return self._pin(node, tensors, value)
@@ -210,67 +212,14 @@ class _Tracing:
         """Let nothing move that an operation takes, and hence nothing that it returns."""
         moves = any(movable(settled(axis)) for x in tensors for axis in x.axes)
         if not moves:
-            return _pinned_values(value)
+            return pinned_values(value)
         for x in tensors:
             freeze_all(x.axes)
         modules = [name for name, _ in (node.meta.get("nn_module_stack") or {}).values()]
         where = f" in {modules[-1]!r}" if modules and modules[-1] else ""
         self.pinned[f"{operation(node)}{where}"] += 1
-        return _pinned_values(value)
+        return pinned_values(value)
 
     @staticmethod
     def _unify(found: Traced, weight: Traced) -> None:
         unify_all(without_parts(found).axes, weight.axes)
-
-
-def operation(node: fx.Node) -> str:
-    """The name that rules are listed under: that of an ATen operation, or of a function."""
-    if not isinstance(node.target, OpOverload):
-        return str(getattr(node.target, "__name__", node.target))
-    name = node.target._schema.name
-    name = name.removeprefix("aten::")
-    return name.removesuffix("_") if node.target._schema.is_mutable else name
-
-
-def _bound(node: fx.Node, args: Any, kwargs: Any, shaping: bool) -> dict[str, Any]:
-    """The arguments of an operation by name, with their defaults."""
-    found = {}
-    for number, argument in enumerate(node.target._schema.arguments):  # type: ignore[union-attr]
-        value = argument.default_value if argument.has_default_value() else None
-        if number < len(args):
-            value = args[number]
-        value = kwargs.get(argument.name, value)
-        found[argument.name] = value if shaping else without_parts(value)
-    return found
-
-
-def _shapes(value: Any) -> Any:
-    """The shape of a tensor, or a list of those of several; None for what is neither."""
-    if isinstance(value, Tensor):
-        return tuple(map(int, value.shape))
-    if isinstance(value, list | tuple) and all(isinstance(one, Tensor) for one in value):
-        return [tuple(map(int, one.shape)) for one in value]
-    return None
-
-
-def _pinned_values(value: Any) -> Any:
-    """Tensors that nothing moves, in the structure of a value."""
-    if isinstance(value, Tensor):
-        return immovable(tuple(map(int, value.shape)))
-    if isinstance(value, list | tuple):
-        return [_pinned_values(one) for one in value]
-    return None
-
-
-def _made(node: fx.Node, value: Any) -> Any:
-    """A tensor that is made from numbers."""
-    if isinstance(value, Tensor) and operation(node) in FILLED:
-        return indifferent(tuple(map(int, value.shape)))
-    return _pinned_values(value)
-
-
-def _constant(tensor: Tensor) -> Traced:
-    """A constant of the forward pass."""
-    if tensor.numel() and bool((tensor == tensor.flatten()[0]).all()):
-        return indifferent(tensor.shape)
-    return immovable(tensor.shape)

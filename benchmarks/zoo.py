@@ -1,0 +1,159 @@
+"""Which symmetry is found in models of others, and whether it is one.
+
+``python -m benchmarks.zoo torchvision``, or ``timm`` or ``transformers`` where these are installed,
+and names of models behind it to try those alone. A line per model: how many groups and units are
+found, the share of the weights that they move, how far outputs change in float64 under a random
+permutation (relative to the largest), the seconds of tracing, and what is pinned. The check indexes
+tensors by itself: of the library it takes the specification and nothing else.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+import trajtransfer as tt
+from benchmarks import zoo_transformers
+from trajtransfer.paper._torchvision import torchvision
+
+LARGEST = 90_000_000  # parameters
+Made = tuple[nn.Module, Any]  # a model and its inputs, a tensor or several by name
+# Sides of images that a family needs; 64 does for the others.
+SIDES = {"vit": 224, "swin": 224, "maxvit": 224, "inception": 96, "alexnet": 96, "squeezenet": 96}
+
+
+def main() -> None:
+    """Try the models of a library."""
+    library, *chosen = sys.argv[1:] or ["torchvision"]
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    counts: dict[str, int] = {}
+    for name, make in LIBRARIES[library]():
+        if chosen and name not in chosen:
+            continue
+        torch.manual_seed(0)
+        kind, words = tried(*make())
+        counts[kind] = counts.get(kind, 0) + 1
+        print(f"{name:32} {kind:8} {words}", flush=True)
+    print(", ".join(f"{kind}: {count}" for kind, count in counts.items()))
+
+
+def tried(model: nn.Module, inputs: Any) -> tuple[str, str]:
+    """What became of a model, in a word and in numbers."""
+    if sum(p.numel() for p in model.parameters()) > LARGEST:
+        return "large", "not tried"
+    clock = time.perf_counter()
+    try:
+        spec = tt.permutation_spec(model, inputs)
+    except tt.UntraceableError as error:
+        return "refused", str(error)[:150]
+    seconds = time.perf_counter() - clock
+    change = changed(model, spec, inputs)
+    numbers = (
+        f"{len(spec.sizes)} groups, {sum(spec.sizes.values())} units, {spec.share:.0%}, change "
+        f"{change:.0e}, {seconds:.1f} s"
+    )
+    pinned = f", pinned: {'; '.join(spec.pinned)}" if spec.pinned else ""
+    if not change < 1e-6:  # NaN is no symmetry either
+        return "unsound", numbers + pinned
+    return ("found" if spec.sizes else "nothing"), numbers + pinned
+
+
+def changed(model: nn.Module, spec: tt.PermutationSpec, inputs: Any) -> float:
+    """The largest change of an output under a random permutation, relative to its largest entry."""
+    model = copy.deepcopy(model).double().eval()
+    generator = torch.Generator().manual_seed(0)
+    state = {}
+    for name, x in (*model.named_parameters(), *model.named_buffers()):
+        state[name] = x.detach()
+        if x.is_floating_point():  # ones and zeros would hide what moves
+            state[name] = x.detach() * (1 + 0.1 * torch.rand(x.shape, generator=generator)) + 0.01
+    orders = {units: torch.randperm(n, generator=generator) for units, n in spec.sizes.items()}
+    moved = {name: _moved(x, spec.axes[name], orders) for name, x in state.items()}
+    named = {name: _precise(x) for name, x in inputs.items()} if isinstance(inputs, dict) else {}
+    positional = () if named else (_precise(inputs),)
+    with torch.no_grad():
+        before, after = (
+            list(_tensors(functional_call(model, at, positional, named))) for at in (state, moved)
+        )
+    pairs = zip(before, after, strict=True)
+    return max(float((a - b).abs().max() / a.abs().max().clamp(min=1e-30)) for a, b in pairs)
+
+
+def _moved(x: Tensor, axes: Any, orders: dict[str, Tensor]) -> Tensor:
+    for d, axis in enumerate(axes):
+        entries: list[int] = []
+        start = 0
+        for units, size, block in axis:
+            order = range(size // block) if units is None else orders[units].tolist()
+            entries += [start + block * unit + k for unit in order for k in range(block)]
+            start += size
+        x = x.index_select(d, torch.tensor(entries, dtype=torch.long))
+    return x
+
+
+def _precise(x: Any) -> Any:
+    return x.double() if isinstance(x, Tensor) and x.is_floating_point() else x
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """All floating-point tensors of an output."""
+    if isinstance(value, Tensor):
+        if value.is_floating_point():
+            yield value
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from _tensors(one)
+
+
+def _of_torchvision() -> Iterator[tuple[str, Callable[[], Made]]]:
+    models = torchvision.models
+    for name in models.list_models(module=models):
+        side = next((n for family, n in SIDES.items() if name.startswith(family)), 64)
+        more = {"init_weights": False} if name.startswith(("googlenet", "inception")) else {}
+        yield name, _image_model(models.get_model, name, side, more)
+
+
+def _of_timm() -> Iterator[tuple[str, Callable[[], Made]]]:
+    """The smallest model of each family."""
+    import timm
+
+    for family in timm.list_modules():
+        smallest = min(timm.list_models(module=family), key=_parameters, default=None)
+        if smallest is not None:
+            side = timm.get_pretrained_cfg(smallest).input_size[-1]
+            yield smallest, _image_model(timm.create_model, smallest, side, {})
+
+
+def _parameters(name: str) -> int:
+    import timm
+
+    with torch.device("meta"):
+        return sum(p.numel() for p in timm.create_model(name).parameters())
+
+
+def _image_model(create: Any, name: str, side: int, more: dict[str, Any]) -> Callable[[], Made]:
+    def make() -> Made:
+        return create(name, num_classes=10, **more), torch.randn(2, 3, side, side)
+
+    return make
+
+
+LIBRARIES = {
+    "torchvision": _of_torchvision,
+    "timm": _of_timm,
+    "transformers": zoo_transformers.models,
+}
+
+if __name__ == "__main__":
+    main()
