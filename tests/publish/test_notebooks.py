@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -86,9 +87,16 @@ def test_every_figure_has_a_label_a_caption_and_an_alternative_text(path):
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_profiles_are_valid(profile):
+def test_profiles_have_every_notebook(profile):
     runs = profile_of(ROOT, profile).runs
     assert {run.notebook for run in runs} == {path.stem for path in INPUTS}
-    for run in runs:
+
+
+def test_the_parameters_of_every_run_can_be_meant():
+    """Those of each run once, in however many profiles it is."""
+    runs = {}
+    for run in (run for profile in PROFILES for run in profile_of(ROOT, profile).runs):
+        runs[json.dumps([run.notebook, run.parameters], sort_keys=True)] = run
+    for run in runs.values():
         path = ROOT / "notebooks" / f"{run.notebook}.ipynb"
         check_meaning(path, convert(path, run.parameters))

@@ -26,6 +26,10 @@ from trajtransfer.publish.explore import explored
 from trajtransfer.publish.labels import label
 from trajtransfer.publish.parameters import written
 
+PROMPTS = {
+    "code_prompt_show": "Show the parameters of this run",
+    "code_prompt_hide": "Hide the parameters of this run",
+}
 FOOT = "## Data and provenance"
 TITLE = re.compile(r"^# (.*) \((.*)\)$", re.MULTILINE)
 
@@ -101,6 +105,7 @@ def _take_outputs(page: NotebookNode, executed: NotebookNode, name: str, again: 
         cell.execution_count = run.execution_count
     for cell in injected:  # an echo of what the foot of the page says
         cell.metadata["tags"] = [*_tags_of(cell), "hide-input"]
+        cell.metadata["mystnb"] = PROMPTS
     parameters = next(n for n, cell in enumerate(page.cells) if "parameters" in _tags_of(cell))
     page.cells[parameters + 1 : parameters + 1] = injected
 
