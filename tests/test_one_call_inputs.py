@@ -170,3 +170,85 @@ def test_a_buffer_that_is_not_finite_is_named(generator):
     message = r"the target holds NaN or infinite entries in the buffer '1\.running_mean'"
     with pytest.raises(ValueError, match=message):
         tt.transfer(network(3), (state(1), state(2)), target, batches(generator), steps=2)
+
+
+class Tokens(nn.Module):
+    """A classifier of sequences, as Hugging Face calls one: arguments by name, outputs by name."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.rows = nn.Embedding(9, 8)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 6, dropout=0.0, batch_first=True)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, input_ids, attention_mask=None, labels=None):
+        h = self.rows(input_ids)
+        if attention_mask is not None:
+            h = h * attention_mask[..., None]
+        logits = self.head(self.layer(h).mean(1))
+        return {"logits": logits, "hidden": h.sum()}
+
+
+class Two(nn.Module):
+    """Takes two inputs by position."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.a = nn.Linear(4, 6)
+        self.b = nn.Linear(3, 6)
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x, y):
+        return self.head(torch.relu(self.a(x) + self.b(y)))
+
+
+def sequences(generator, count: int = 3) -> list[dict]:
+    made = []
+    for _ in range(count):
+        ids = torch.randint(0, 9, (16, 5), generator=generator)
+        mask = torch.ones(16, 5)
+        made.append({"input_ids": ids, "attention_mask": mask, "labels": ids[:, 0] % 2})
+    return made
+
+
+def pairs_of_inputs(generator, count: int = 3) -> list[tuple]:
+    made = []
+    for _ in range(count):
+        x = torch.randn(16, 4, generator=generator)
+        y = torch.randn(16, 3, generator=generator)
+        made.append((x, y, (x[:, 0] > y[:, 0]).long()))
+    return made
+
+
+def trained_by(kind: type[nn.Module], data: list, **how) -> tt.Transfer:
+    """A transfer from the first seed to the second, along a step of plain gradient descent."""
+    model = kind(1)
+    start = tt.parameters(model)
+    end = start + -0.5 * tt.gradient(model, start, data[0])
+    states = (dict(start), dict(end))
+    return tt.transfer(kind(3), states, kind(2).state_dict(), data, steps=2, **how)
+
+
+@pytest.mark.parametrize(
+    ("kind", "made"), [(Tokens, sequences), (Two, pairs_of_inputs)], ids=["by name", "by position"]
+)
+def test_networks_of_several_inputs_are_transferred(kind, made, generator):
+    data = made(generator)
+    result = trained_by(kind, data, selection=data[1:])
+    assert result.spec.sizes and 0 <= result.scores[0].accuracy <= 1
+    kind(4).load_state_dict(result.state_dict())
+
+
+def test_it_does_not_matter_how_a_batch_is_given(generator):
+    """Inputs by name beside their labels or with them, by position, as arrays, or in one tuple."""
+    triples = pairs_of_inputs(generator)
+    plain = trained_by(Two, triples)
+    for again in (
+        [((x, y), labels) for x, y, labels in triples],
+        [({"x": x, "y": y}, labels) for x, y, labels in triples],
+        [{"x": x, "y": y, "labels": labels} for x, y, labels in triples],
+        [tuple(one.numpy() for one in triple) for triple in triples],
+    ):
+        assert same(trained_by(Two, again), plain)

@@ -1,14 +1,18 @@
-"""Mini-batches as a reader has them: a list or a loader of (inputs, labels), checked one by one."""
+"""Mini-batches as a reader has them: a list or a loader of samples with labels, checked each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 
-Batch = tuple[Tensor, Tensor]
+from trajtransfer.inputs import Inputs, joined, of_each, tensors_in
+
+Batch = tuple[Inputs, Tensor]
+LABELS = ("labels", "label")  # what a dictionary calls them
 
 
 @runtime_checkable
@@ -17,7 +21,7 @@ class Samples(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batches(self, size: int) -> Iterator[Batch]:
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Consecutive mini-batches of at most `size` samples."""
 
 
@@ -55,7 +59,7 @@ def selected(selection: Iterable[Batch] | None, first: Batch) -> list[Batch]:
     """The batches that steps are chosen on, checked and on the device of the first."""
     if selection is None:
         return [first]
-    device = first[0].device
+    device = first[1].device
     chosen = []
     for number, batch in enumerate(selection, 1):
         chosen.append(_to(batch, device, f"batch {number} of selection", first))
@@ -64,30 +68,64 @@ def selected(selection: Iterable[Batch] | None, first: Batch) -> list[Batch]:
             "selection is empty; pass at least one (inputs, labels), or None for the first of "
             "batches"
         )
-    shapes = {(inputs.shape[1:], labels.shape[1:]) for inputs, labels in chosen}
+    shapes = {tuple(x.shape[1:] for x in tensors_in(batch)) for batch in chosen}
     if len(shapes) > 1:
-        found = ", ".join(str(tuple(inputs.shape)) for inputs, _ in chosen[:3])
+        found = ", ".join(str(tuple(tensors_in(batch)[0].shape)) for batch in chosen[:3])
         raise ValueError(
             f"the batches of selection have inputs of shapes {found}; pass samples of one shape"
         )
     return chosen
 
 
+def together(batches: Iterable[Batch]) -> Batch:
+    """Several batches as one."""
+    inputs, labels = zip(*batches, strict=True)
+    return joined(inputs), torch.cat(labels)
+
+
 def labelled(data: Any) -> Batch:
-    """Inputs and as many labels."""
-    two = isinstance(data, tuple | list) and len(data) == 2
-    if not two or not all(isinstance(x, Tensor) for x in data):
+    """Inputs and as many labels, of what a loader yields.
+
+    That is (inputs, labels) with inputs alone, in a tuple or in a dictionary; several inputs with
+    the labels behind them; or a dictionary with an entry ``"labels"``. NumPy arrays become tensors.
+    """
+    inputs, labels = _taken_apart(data)
+    tensors = tensors_in(inputs)
+    if not tensors or not isinstance(labels, Tensor):
         raise TypeError(
-            "data must be a Split or a pair of tensors (inputs, labels), "
-            f"got {_kind(data)}; pass one of these"
+            "data must be a Split or a pair (inputs, labels) of tensors, or a dictionary with "
+            f"labels, got {_kind(data)}; pass one of these"
         )
-    inputs, labels = data
-    if not inputs.ndim or not labels.ndim or len(inputs) != len(labels) or not len(labels):
+    counts = {len(x) if x.ndim else 0 for x in (*tensors, labels)}
+    if len(counts) > 1 or not all(counts):
+        shapes = ", ".join(str(tuple(x.shape)) for x in tensors)
         raise ValueError(
-            f"inputs of shape {tuple(inputs.shape)} and labels of shape {tuple(labels.shape)} are "
+            f"inputs of shape {shapes} and labels of shape {tuple(labels.shape)} are "
             "no samples with a label each; pass as many labels as inputs, at least one"
         )
     return inputs, labels
+
+
+def _taken_apart(data: Any) -> tuple[Any, Any]:
+    """Inputs and labels; None where there are none."""
+    if isinstance(data, Mapping):
+        names = [name for name in LABELS if name in data]
+        rest = {name: _tensor(x) for name, x in data.items() if name not in names}
+        return rest, _tensor(data[names[0]]) if names else None
+    if not isinstance(data, tuple | list) or len(data) < 2:
+        return None, None
+    *inputs, labels = data
+    alone = inputs[0] if len(inputs) == 1 else tuple(inputs)
+    if isinstance(alone, Mapping):
+        return {name: _tensor(x) for name, x in alone.items()}, _tensor(labels)
+    if isinstance(alone, tuple | list):
+        return tuple(map(_tensor, alone)), _tensor(labels)
+    return _tensor(alone), _tensor(labels)
+
+
+def _tensor(x: Any) -> Any:
+    """An array as a tensor; anything else as it is."""
+    return torch.from_numpy(x) if isinstance(x, np.ndarray) else x
 
 
 def _to(batch: Any, device: torch.device, what: str, first: Batch | None) -> Batch:
@@ -96,22 +134,25 @@ def _to(batch: Any, device: torch.device, what: str, first: Batch | None) -> Bat
         inputs, labels = labelled(batch)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{what}: {error}") from error
-    for part, x in (("inputs", inputs), ("labels", labels)):
-        if not x.isfinite().all():
+    for part, tensors in (("inputs", tensors_in(inputs)), ("labels", [labels])):
+        if not all(x.isfinite().all() for x in tensors):
             raise ValueError(
                 f"{what}: the {part} hold NaN or infinite entries; remove these samples"
             )
-    if first and inputs.is_floating_point() and inputs.dtype != first[0].dtype:
-        raise ValueError(
-            f"{what} has inputs of {inputs.dtype} and the first batch of {first[0].dtype}; "
-            "convert them to one type, that of the model"
-        )
-    return inputs.to(device), labels.to(device)
+    for x, earlier in zip(tensors_in(inputs), tensors_in(first[0]) if first else (), strict=False):
+        if x.is_floating_point() and x.dtype != earlier.dtype:
+            raise ValueError(
+                f"{what} has inputs of {x.dtype} and the first batch of {earlier.dtype}; "
+                "convert them to one type, that of the model"
+            )
+    return of_each(lambda x: x.to(device), inputs), labels.to(device)
 
 
 def _kind(data: Any) -> str:
     """What data are, in words."""
     kind = f"a {type(data).__name__}"
+    if isinstance(data, Mapping):
+        return f"{kind} with {', '.join(map(str, data))}"
     if not isinstance(data, tuple | list):
         return kind
     if len(data) != 2:

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from trajtransfer.inputs import Inputs, arguments, tensors_in
+
 Loss = Callable[[Any, Tensor], Tensor]
-FAILURES = (RuntimeError, ValueError, IndexError)  # of PyTorch for tensors that do not fit
+FAILURES = (RuntimeError, ValueError, IndexError, TypeError)  # for what does not fit
 IGNORED = -100  # the label that PyTorch's cross-entropy does not count
 
 
@@ -48,10 +50,15 @@ def with_weights_of(tensors: Iterable[Tensor]) -> str:
     return f"with weights of {', '.join(sorted(map(str, types)))}"
 
 
-def outputs_at(network: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor) -> Any:
-    """The outputs of a network with other weights than its own."""
-    with forward_pass(network, with_weights_of(weights.values()), [inputs]):
-        return functional_call(network, dict(weights), (inputs,))
+def outputs_at(network: nn.Module, weights: Mapping[str, Tensor], inputs: Inputs) -> Any:
+    """The outputs of a network with other weights than its own.
+
+    Of a structure that holds ``logits``, as those of Hugging Face do, these alone.
+    """
+    positional, named = arguments(inputs)
+    with forward_pass(network, with_weights_of(weights.values()), tensors_in(inputs)):
+        found = functional_call(network, dict(weights), positional, named)
+    return found["logits"] if isinstance(found, Mapping) and "logits" in found else found
 
 
 def loss_value(loss: Loss, outputs: Any, labels: Tensor) -> Tensor:

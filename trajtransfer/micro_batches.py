@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from trajtransfer.batches import Batch, Samples, labelled
+from trajtransfer.inputs import cut
 
 Data = Samples | Batch
 
@@ -39,7 +40,7 @@ def micro_batches(data: Data, size: int | None, fast: int) -> Iterator[Batch]:
     inputs, labels = labelled(data)
     # Of nearly equal size: a small rest would weigh as much as the others.
     pieces = math.ceil(len(labels) / size)
-    return zip(inputs.tensor_split(pieces), labels.tensor_split(pieces), strict=True)
+    return zip(cut(inputs, pieces), labels.tensor_split(pieces), strict=True)
 
 
 def _on_cpu(network: nn.Module) -> bool:

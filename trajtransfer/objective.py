@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from trajtransfer.batches import Samples, labelled
 from trajtransfer.forward import Loss, loss_value, outputs_at
+from trajtransfer.inputs import of_each
 from trajtransfer.micro_batches import Data, fast_size, forward_size, micro_batches
 from trajtransfer.params import Params, buffers
 from trajtransfer.states import require_point
@@ -47,7 +48,8 @@ def evaluate(
         model: The structure of the network; it is only read.
         params: The point, perhaps with buffers: after an edit of a network with BatchNorm pass
             ``params | running_statistics(...)``. Buffers that are not given are those of `model`.
-        data: A tuple (inputs (n, ...), labels (n,)), or what makes its own batches (`Samples`).
+        data: Inputs (n, ...) with labels (n,) as `transfer` takes its batches, or what makes its
+            own batches (`Samples`).
         loss: The mean ``loss(outputs, labels)`` of a mini-batch.
         micro_batch: How many samples are taken at a time (default: as many as is fast).
     """
@@ -107,7 +109,8 @@ def gradient(
     Args:
         model: The structure of the network; it is only read.
         params: The point at which the gradient is taken.
-        data: A tuple (inputs (n, ...), labels (n,)), or what makes its own batches (`Samples`).
+        data: Inputs (n, ...) with labels (n,) as `transfer` takes its batches, or what makes its
+            own batches (`Samples`).
         loss: The mean ``loss(outputs, labels)`` of a mini-batch.
         micro_batch: The most samples at a time (default: what is fast, 64 for convolutions without
             BatchNorm on a CPU, else 256).
@@ -128,7 +131,7 @@ def _gradient(
     samples = len(data) if isinstance(data, Samples) else len(labelled(data)[1])
     total: list[Tensor] = []
     for inputs, labels in micro_batches(data, micro_batch, fast_size(network)):
-        found = outputs_at(network, leaves, _recordable(inputs))
+        found = outputs_at(network, leaves, of_each(_recordable, inputs))
         share = len(labels) / samples
         value = loss_value(loss, found, _recordable(labels)) * share
         if not value.requires_grad:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trajtransfer.algorithms import METHODS, Gradients, Step
-from trajtransfer.batches import Batch, endless_batches, require_batches, selected
+from trajtransfer.batches import Batch, endless_batches, require_batches, selected, together
 from trajtransfer.forward import Loss, forward_pass, with_weights_of
+from trajtransfer.inputs import Inputs, arguments, of_each, tensors_in
 from trajtransfer.matching.gains import VectorPair
 from trajtransfer.matching.pairs import CACHES
 from trajtransfer.objective import Score, evaluate, paired_gradients, running_statistics
@@ -79,9 +80,11 @@ def transfer(
         source: The start and the end of the run, each a ``state_dict`` of `model`, in its types.
         target: The initialisation to be moved, a ``state_dict`` as well. Buffers that are not
             running statistics are taken from it.
-        batches: Mini-batches (inputs, labels), started again when they end: each pair of gradients
-            draws one.
-        loss: The mean ``loss(outputs, labels)`` of a mini-batch.
+        batches: Mini-batches, started again when they end: each pair of gradients draws one. They
+            are (inputs, labels), with inputs alone, in a tuple or in a dictionary; several inputs
+            with the labels behind them; or dictionaries with ``"labels"``, as Hugging Face has.
+        loss: The mean ``loss(outputs, labels)`` of a mini-batch; the outputs are the logits alone
+            where a model returns more by name.
         method: ``"fgmt"``, ``"gmt"``, or ``"naive"``, which has no permutation.
         steps: The length T of the trajectory.
         schedule: Where the line from start to end is read, ``"uniform"`` or ``"cosine"``.
@@ -104,7 +107,7 @@ def transfer(
     network = with_buffers(model, target).eval()
     endless = endless_batches(batches, device)
     first = next(endless)
-    examples = first[0][:2]
+    examples = of_each(lambda x: x[:2], first[0])
     spec = _specification(network, examples)
     if not spec.sizes and method != "naive":
         raise ValueError(
@@ -170,9 +173,7 @@ class _Chooser:
     def __init__(self, model: nn.Module, loss: Loss, batches: Sequence[Batch]):
         self.model = model
         self.loss = loss
-        inputs = torch.cat([x for x, _ in batches])
-        labels = torch.cat([y for _, y in batches])
-        self.data = (inputs, labels)
+        self.data = together(batches)
         self.scores: list[Score] = []
         self.best: tuple[Step, Params]
 
@@ -242,9 +243,11 @@ def _roles(source: tuple[State, State], target: State) -> tuple[tuple[str, State
     return roles
 
 
-def _specification(model: nn.Module, inputs: Tensor) -> PermutationSpec:
+def _specification(model: nn.Module, inputs: Inputs) -> PermutationSpec:
     """The derived specification, after the model was seen to take the first inputs."""
     weights = with_weights_of(model.parameters())
-    with forward_pass(model, weights, [inputs], "the first inputs of batches,"), torch.no_grad():
-        model(inputs)
+    positional, named = arguments(inputs)
+    given = tensors_in(inputs)
+    with forward_pass(model, weights, given, "the first inputs of batches,"), torch.no_grad():
+        model(*positional, **named)
     return permutation_spec(model, inputs)

@@ -114,12 +114,20 @@ DATA = [
         {"batches": batch()},
         "batch 1 of batches: data must be a Split or a pair",
     ),
-    ("batches of triples", {"batches": [(*batch(), batch()[1])]}, "got a tuple of 3"),
-    ("batches of dictionaries", {"batches": [{"x": batch()[0], "y": batch()[1]}]}, "got a dict"),
     (
-        "batches of arrays",
-        {"batches": lambda: [tuple(x.numpy() for x in batch())]},
-        "got a tuple of ndarray and ndarray",
+        "batches of triples",
+        {"batches": [(*batch(), batch()[1])]},
+        "fails on the first inputs of batches",
+    ),
+    (
+        "batches without labels",
+        {"batches": [{"x": batch()[0], "y": batch()[1]}]},
+        "got a dict with x, y",
+    ),
+    (
+        "batches of lists",
+        {"batches": lambda: [tuple(x.tolist() for x in batch())]},
+        "got a tuple of list and list",
     ),
     ("no loss", {"loss": None}, "loss is a NoneType; pass a function"),
     (

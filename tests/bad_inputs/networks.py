@@ -62,7 +62,7 @@ LOSSES = [
         measured(data=(batch()[0][:0], batch()[1][:0])),
         "no samples with a label each",
     ),
-    ("data of three", measured(data=(*batch(), batch()[1])), "got a tuple of 3"),
+    ("data of three", measured(data=(*batch(), batch()[1])), "takes 2 positional arguments but 3"),
     ("micro-batches of 0", measured(micro_batch=0), "micro_batch=0 is not a positive whole number"),
     ("micro-batches of -5", measured(what=tt.gradient, micro_batch=-5), "micro_batch=-5 is not"),
     (

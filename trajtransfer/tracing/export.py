@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.backends import mha
 
-from trajtransfer.tracing.values import Inputs, arguments
+from trajtransfer.inputs import Inputs, arguments
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from trajtransfer.forward import forward_pass
+from trajtransfer.inputs import Inputs, arguments, of_each, tensors_in
 from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation
 from trajtransfer.specification import PermutationSpec
-from trajtransfer.tracing.values import Inputs, arguments, tensors_in
 
 
 def check_invariance(
@@ -61,7 +60,7 @@ def _examples(
     model: nn.Module, state: Params, inputs: Inputs, generator: torch.Generator
 ) -> Inputs:
     """Random inputs, or the given ones, whichever first gives outputs that can be compared."""
-    for candidate in (_of_all(inputs, lambda x: _drawn(x, generator)), _of_all(inputs, _precise)):
+    for candidate in (of_each(lambda x: _drawn(x, generator), inputs), of_each(_precise, inputs)):
         outputs = _outputs(model, state, candidate)
         if outputs and all(x.isfinite().all() and x.any() for x in outputs):
             return candidate
@@ -69,14 +68,6 @@ def _examples(
         f"the invariance of {type(model).__name__} cannot be checked: its outputs are not finite, "
         "or zero, at random inputs and at the given ones; pass inputs at which it works"
     )
-
-
-def _of_all(inputs: Inputs, function: Callable[[Tensor], Tensor]) -> Inputs:
-    """A function of every tensor of some inputs."""
-    positional, named = arguments(inputs)
-    if named:
-        return {name: function(x) for name, x in named.items()}
-    return tuple(function(x) for x in positional)
 
 
 def _drawn(x: Tensor, generator: torch.Generator) -> Tensor:

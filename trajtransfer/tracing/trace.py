@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch._ops import HigherOrderOperator, OpOverload
 
+from trajtransfer.inputs import Inputs
 from trajtransfer.specification import PermutationSpec
 from trajtransfer.tracing import (  # noqa: F401  (they fill the table of rules)
     attention_rules,
@@ -50,7 +51,6 @@ from trajtransfer.tracing.registry import (
     unify_all,
     without_parts,
 )
-from trajtransfer.tracing.values import Inputs
 from trajtransfer.tracing.views import settled
 
 # What reads shapes and types, or checks them, and no number.

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trajtransfer.batches import Batch
 from trajtransfer.paper.datasets import checks
 from trajtransfer.paper.datasets.augmentation import augment
 from trajtransfer.paper.datasets.images import Images
@@ -59,12 +58,12 @@ class Split:
 
     def tensors(
         self, augmentation: str = "none", generator: torch.Generator | None = None
-    ) -> Batch:
+    ) -> tuple[Tensor, Tensor]:
         """All images as normalised float32 (n, c, h, w) with their labels, augmented on request."""
         images = augment(self.images.to(self.mean.device), augmentation, generator)
         return images.float().div_(255).sub_(self.mean).div_(self.std), self.labels
 
-    def batches(self, size: int) -> Iterator[Batch]:
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Consecutive mini-batches of nearly equal sizes, at most `size`, in the split's order."""
         if not isinstance(size, Integral) or size < 1:
             wrong = f"batches of size {size!r} cannot be made"
