@@ -94,7 +94,7 @@ def test_unknown_choices_are_refused(options, message):
 def test_a_state_of_another_architecture_is_refused(generator):
     narrow = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 2))
     source = (state(1), narrow.state_dict())
-    message = r"the end of the source does not fit the model at \['0\.weight'"
+    message = r"the end of the source does not fit the model: it lacks \['1\.weight'"
     with pytest.raises(ValueError, match=message):
         tt.transfer(network(1), source, state(2), batches(generator))
 
@@ -158,10 +158,11 @@ def test_selection_of_samples_of_two_shapes_is_refused():
     pool = nn.AdaptiveAvgPool1d(6)
     model = nn.Sequential(pool, nn.Flatten(), nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2))
     own = model.state_dict()
+    end = {name: x + 0.1 for name, x in own.items()}
     labels = torch.zeros(4, dtype=torch.long)
     data = [(torch.randn(4, 1, n), labels) for n in (6, 12)]
     with pytest.raises(ValueError, match=r"inputs of shapes \(4, 1, 6\), \(4, 1, 12\)"):
-        tt.transfer(model, (own, own), own, data, selection=data)
+        tt.transfer(model, (own, end), own, data, selection=data)
 
 
 def test_a_buffer_that_is_not_finite_is_named(generator):
@@ -252,3 +253,36 @@ def test_it_does_not_matter_how_a_batch_is_given(generator):
         [tuple(one.numpy() for one in triple) for triple in triples],
     ):
         assert same(trained_by(Two, again), plain)
+
+
+def prefixed(prefix: str, seed: int) -> dict:
+    return {prefix + name: x for name, x in state(seed).items()}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        network,
+        lambda seed: nn.DataParallel(network(seed)),
+        lambda seed: {"model_state_dict": state(seed), "epoch": 3},
+        lambda seed: prefixed("module.", seed),
+        lambda seed: prefixed("_orig_mod.module.", seed),
+        lambda seed: {"state_dict": prefixed("model.", seed)},
+    ],
+    ids=["module", "DataParallel", "checkpoint", "prefix", "two prefixes", "Lightning"],
+)
+def test_states_are_taken_as_people_keep_them(given, generator):
+    source = (given(1), given(2))
+    model = nn.DataParallel(network(4))
+    found = tt.transfer(model, source, given(3), batches(torch.Generator().manual_seed(0)), steps=2)
+    assert same(found, small_transfer())
+    assert found.state_dict().keys() == network(4).state_dict().keys()
+
+
+def test_one_name_of_a_tied_tensor_is_enough(generator):
+    states = [network(seed, Tied).state_dict() for seed in (1, 2, 3)]
+    data = batches(generator)
+    whole = tt.transfer(network(4, Tied), (states[0], states[1]), states[2], data, steps=2)
+    less = [{n: x for n, x in one.items() if not n.startswith("first.")} for one in states]
+    found = tt.transfer(network(4, Tied), (less[0], less[1]), less[2], data, steps=2)
+    assert same(found, whole)

@@ -28,11 +28,11 @@ class Samples(Protocol):
 def require_batches(what: str, batches: Any) -> None:
     """Raise for what holds no batches.
 
-    `selection` is looked at once and has to end, so it is no iterator.
+    They are gone through again and again, which an iterator is not for.
     """
     iterable = hasattr(batches, "__iter__") or hasattr(batches, "__getitem__")
-    endless = what == "selection" and isinstance(batches, Iterator)
-    if not iterable or endless or isinstance(batches, Tensor | str | Mapping | type):
+    once = isinstance(batches, Iterator)
+    if not iterable or once or isinstance(batches, Tensor | str | Mapping | type):
         kind = type(batches).__name__
         raise TypeError(f"{what} is a {kind}; pass a list of (inputs, labels) or a DataLoader")
 

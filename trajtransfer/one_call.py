@@ -22,7 +22,15 @@ from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation
 from trajtransfer.schedules import SCHEDULES
 from trajtransfer.specification import PermutationSpec
-from trajtransfer.states import State, names_of_keys, state_point, trainable_device, with_buffers
+from trajtransfer.states import (
+    State,
+    names_of_keys,
+    state_of,
+    state_point,
+    trainable_device,
+    unwrapped,
+    with_buffers,
+)
 from trajtransfer.tracing.invariance import check_invariance
 from trajtransfer.tracing.trace import permutation_spec
 from trajtransfer.trajectory import Line
@@ -77,9 +85,10 @@ def transfer(
 
     Args:
         model: The architecture, and the device to compute on. It is left as it was.
-        source: The start and the end of the run, each a ``state_dict`` of `model`, in its types.
-        target: The initialisation to be moved, a ``state_dict`` as well. Buffers that are not
-            running statistics are taken from it.
+        source: The start and the end of the run, each a ``state_dict`` of `model`, in its types, or
+            a module or a checkpoint that holds one; prefixes of wrappers are taken off.
+        target: The initialisation to be moved, given alike. Buffers that are not running statistics
+            are taken from it.
         batches: Mini-batches, started again when they end: each pair of gradients draws one. They
             are (inputs, labels), with inputs alone, in a tuple or in a dictionary; several inputs
             with the labels behind them; or dictionaries with ``"labels"``, as Hugging Face has.
@@ -102,9 +111,12 @@ def transfer(
         require_batches("selection", selection)
     _require_seed(seed)
     times = SCHEDULES[schedule](steps)
+    model = unwrapped(model)
     device = trainable_device(model)
-    start, end, initial = (state_point(model, x, what) for what, x in _roles(source, target))
-    network = with_buffers(model, target).eval()
+    states = {what: state_of(model, x, what) for what, x in _roles(source, target)}
+    start, end, initial = (state_point(model, x, what) for what, x in states.items())
+    _require_training(start, end)
+    network = with_buffers(model, states["the target"]).eval()
     endless = endless_batches(batches, device)
     first = next(endless)
     examples = of_each(lambda x: x[:2], first[0])
@@ -231,16 +243,19 @@ def _roles(source: tuple[State, State], target: State) -> tuple[tuple[str, State
         length = f" of length {len(source)}" if sequence else ""
         kind = type(source).__name__
         raise TypeError(f"source is a {kind}{length}; pass (start, end), two state dicts")
-    roles = (
+    return (
         ("the start of the source", source[0]),
         ("the end of the source", source[1]),
         ("the target", target),
     )
-    for what, state in roles:
-        if not isinstance(state, Mapping):
-            kind = type(state).__name__
-            raise TypeError(f"{what} is a {kind}; pass a state_dict, e.g. model.state_dict()")
-    return roles
+
+
+def _require_training(start: Params, end: Params) -> None:
+    if all(torch.equal(x, end[name]) for name, x in start.items()):
+        raise ValueError(
+            "the start and the end of the source are the same, so there is no training to move; "
+            "keep a copy of the start, e.g. copy.deepcopy(model.state_dict()), before training"
+        )
 
 
 def _specification(model: nn.Module, inputs: Inputs) -> PermutationSpec:

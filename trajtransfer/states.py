@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,9 @@ from torch import Tensor, nn
 from trajtransfer.params import Params, require_tensor
 
 State = Mapping[str, Tensor]
+# Where checkpoints keep the state of a model, and what wrappers put before its names.
+WRAPPED = ("state_dict", "model_state_dict", "model", "module")
+PREFIXES = ("module.", "_orig_mod.", "model.")
 
 
 def named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -66,17 +70,43 @@ def trainable_device(model: nn.Module) -> torch.device:
     return devices[0]
 
 
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside `DataParallel`, `DistributedDataParallel` and ``torch.compile``."""
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = cast(nn.Module, model.module)
+        elif hasattr(model, "_orig_mod"):
+            model = cast(nn.Module, model._orig_mod)
+        else:
+            return model
+
+
+def state_of(model: nn.Module, given: Any, what: str) -> State:
+    """The state dict of `model` in what a reader has: a module, a checkpoint, other prefixes."""
+    if isinstance(given, nn.Module):
+        given = unwrapped(given).state_dict()
+    if not isinstance(given, Mapping):
+        kind = type(given).__name__
+        raise TypeError(f"{what} is a {kind}; pass a state_dict, e.g. model.state_dict()")
+    own = model.state_dict().keys() | first_names(model).keys()
+    while not own & given.keys():
+        inner = next((given[n] for n in WRAPPED if isinstance(given.get(n), Mapping)), None)
+        prefix = next((p for p in PREFIXES if all(str(n).startswith(p) for n in given)), None)
+        if inner is not None:
+            given = inner
+        elif prefix is not None and given:
+            given = {name.removeprefix(prefix): x for name, x in given.items()}
+        else:
+            break
+    return given
+
+
 def state_point(model: nn.Module, state: State, what: str) -> Params:
     """The parameters of a state dict, on the device of the model."""
     own = dict(model.named_parameters())
     first = first_names(model)
-    wrong = [n for n, p in own.items() if getattr(state.get(n), "shape", None) != p.shape]
-    wrong += sorted(state.keys() - model.state_dict().keys() - first.keys())
-    if wrong:
-        raise ValueError(
-            f"{what} does not fit the model at {wrong[:3]}; "
-            "pass a state_dict of the same architecture"
-        )
+    state = {**_by_first_names(state, first), **state}
+    _require_names(model, state, what)
     for name, p in own.items():
         _require_like(state[name], p, name, what)
     for name in state.keys() & first.keys():
@@ -86,6 +116,29 @@ def state_point(model: nn.Module, state: State, what: str) -> Params:
                 "the model; pass a state_dict of the same architecture"
             )
     return Params({n: state[n].detach().to(p.device, copy=True) for n, p in own.items()})
+
+
+def _by_first_names(state: State, first: Mapping[str, str]) -> State:
+    """The tensors of a state under the first names of those that have several."""
+    return {first[name]: x for name, x in state.items() if name in first}
+
+
+def _require_names(model: nn.Module, state: State, what: str) -> None:
+    """Raise unless a state has all parameters, in their shapes, and nothing else."""
+    own = dict(model.named_parameters())
+    missing = [name for name in own if name not in state]
+    known = model.state_dict().keys() | first_names(model).keys()
+    unknown = sorted(state.keys() - known)
+    shapes = {name: getattr(state.get(name), "shape", None) for name in own}
+    others = [name for name, p in own.items() if name in state and shapes[name] != p.shape]
+    parts = {"it lacks": missing, "it has besides": unknown, "of another shape are": others}
+    found = [f"{words} {names[:3]} ({len(names)})" for words, names in parts.items() if names]
+    if found:
+        raise ValueError(
+            f"{what} does not fit the model: {'; '.join(found)}. Pass a state_dict of the same "
+            "architecture: with names that differ by a prefix it is wrapped, with other shapes of "
+            "the last layer it has another head, with others throughout another width"
+        )
 
 
 def with_buffers(model: nn.Module, state: State) -> nn.Module:

@@ -106,7 +106,7 @@ DATA = [
     (
         "batches that end",
         {"batches": lambda: iter([batch()])},
-        "step 1: batches is empty or cannot be started again",
+        "batches is a list_iterator; pass a list",
     ),
     ("None for batches", {"batches": None}, "batches is a NoneType; pass a list"),
     (
