@@ -99,10 +99,22 @@ def test_a_state_of_another_architecture_is_refused(generator):
         tt.transfer(network(1), source, state(2), batches(generator))
 
 
+class Loader:
+    """Something that is no iterator, and yet can be gone through once only."""
+
+    def __init__(self, iterator):
+        self.iterator = iterator
+
+    def __iter__(self):
+        return self.iterator
+
+
 def test_batches_that_cannot_be_started_again_are_refused(generator):
-    few = iter(batches(generator)[:2])
+    few = Loader(iter(batches(generator)[:2]))
     with pytest.raises(ValueError, match="batches is empty or cannot be started again"):
         small_transfer(batches=few, steps=4)
+    with pytest.raises(TypeError, match="batches is a list_iterator; pass a list"):
+        small_transfer(batches=iter(batches(generator)))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +147,7 @@ def test_an_error_of_ones_own_batches_comes_through(generator):
         raise Broken("my file is broken")
 
     with pytest.raises(Broken, match="my file is broken"):
-        small_transfer(batches=data())
+        small_transfer(batches=Loader(data()))
 
 
 def test_tied_names_of_other_values_are_refused(generator):
