@@ -203,7 +203,9 @@ def test_a_report_says_what_moves_and_what_does_not():
     class Turned(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.a, self.b, self.head = nn.Linear(4, 6), nn.Linear(4, 6), nn.Linear(10, 2)
+            self.a = nn.Linear(4, 6)
+            self.b = nn.Linear(4, 6)
+            self.head = nn.Linear(10, 2)
 
         def forward(self, x: Tensor) -> Tensor:
             turned = torch.fft.rfft(self.b(x)).real

@@ -14,10 +14,8 @@ def _slice(call: Call) -> Axes:
     x = call["self"]
     dim = (call["dim"] or 0) % len(x.axes)
     size = x.shape[dim]
-    if call.name == "narrow":
-        start, stop, step = (call["start"], call["start"] + call["length"], 1)
-    else:
-        start, stop, step = slice(call["start"], call["end"], call["step"]).indices(size)
+    end = call["start"] + call["length"] if call.name == "narrow" else call["end"]
+    start, stop, step = slice(call["start"], end, call["step"]).indices(size)
     if step != 1:
         freeze_all([x.axes[dim]])
         return _replaced(x, dim, fixed(len(range(start, stop, step))))

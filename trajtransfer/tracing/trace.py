@@ -193,7 +193,8 @@ class _Tracing:
         name = operation(node)
         rule = RULES.get(name)
         if rule is None and torch.Tag.pointwise in node.target.tags:  # type: ignore[union-attr]
-            rule, name = (pointwise, "clone")
+            rule = pointwise
+            name = "clone"
         if name in FILLED:
             return made(node, value)
         if name in HARMLESS:
