@@ -73,7 +73,7 @@ def _corners(corners: pd.DataFrame) -> Any:
         text=corners["corner"].tolist(),
         mode="markers+text",
         textposition="top center",
-        textfont={"color": "white"},
+        textfont={"color": "black"},
         marker={"color": "white", "size": 9, "line": {"color": "black", "width": 1}},
         hovertemplate="%{text}<extra></extra>",
     )

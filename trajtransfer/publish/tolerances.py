@@ -51,7 +51,7 @@ TOLERANCES = {
 # `TABLE/COLUMN` goes before `COLUMN`, which is of any table.
 COLUMNS_OF_KINDS = {
     "label": (
-        "condition, data, from, layer, method, network, order, pair, pre-trained on, products, "
+        "condition, corner, data, from, layer, method, network, order, pair, pre-trained on, products, "
         "series, source, start, to, trajectory, varied"
     ),
     "count": (
@@ -92,7 +92,7 @@ MEASURES = {
             f"{METHOD}-(first|final|peak)(-minus-{METHOD})?",
             f"{METHOD}-(rise|fall|test)",
             "(source|target)-accuracy",
-            f"{METHOD}-lead-over-{METHOD}",
+            f"{METHOD}-(lead-over-{METHOD}|later-gain)",
             f"{METHOD}-(linear|cosine)-gain",
             f"{METHOD}-(recorded|linear|excess)-drop",
             f"{METHOD}-minus-full",
