@@ -51,8 +51,8 @@ TOLERANCES = {
 # `TABLE/COLUMN` goes before `COLUMN`, which is of any table.
 COLUMNS_OF_KINDS = {
     "label": (
-        "condition, corner, data, from, layer, method, network, order, pair, pre-trained on, products, "
-        "series, source, start, to, trajectory, varied"
+        "condition, corner, data, from, layer, method, network, order, pair, pre-trained on, "
+        "products, series, source, start, to, trajectory, varied"
     ),
     "count": (
         "T, draw, epoch, epochs per member, gradient pairs, gradient_pairs, group, iteration, "
