@@ -16,6 +16,7 @@ from trajtransfer.paper.storage.locks import locked
 from trajtransfer.paper.storage.progress import notice
 from trajtransfer.paper.storage.project import home
 
+REST = "the rest"  # of the time of a page, beside its units of work
 LONGEST = 120  # characters of a readable name, well below what file systems take
 
 
@@ -52,7 +53,7 @@ class Clock:
         """Wall-clock seconds by kind of unit, and of everything else since the start."""
         found = {kind: sum(units.values()) for kind, units in self._units.items()}
         rest = time.perf_counter() - self._started - self._apart
-        return {kind: round(value, 3) for kind, value in (found | {"the rest": rest}).items()}
+        return {kind: round(value, 3) for kind, value in (found | {REST: rest}).items()}
 
 
 def kept(name: str, address: Mapping[str, Any], make: Callable[[], Any]) -> Kept:

@@ -15,6 +15,7 @@ from trajtransfer.paper.claims import (
 )
 from trajtransfer.paper.presentation import MISSING, markdown_table
 from trajtransfer.paper.storage.plans import Check, Gate
+from trajtransfer.paper.units import REST
 
 WORDS = {
     Outcome.HOLDS: "holds",
@@ -184,6 +185,7 @@ def runs_page(records: Records) -> str:
                 "device": origin.device,
                 "torch": origin.versions["torch"],
                 "seconds": round(sum(origin.seconds.values())),
+                "where kept": round(origin.seconds.get(REST, 0)),
             }
         )
     return markdown_table(rows) + "\n"

@@ -21,6 +21,7 @@ from trajtransfer.paper.storage.outcomes import RecordFile
 from trajtransfer.paper.storage.plans import Claims, Run
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.storage.reading import read_notebook
+from trajtransfer.paper.units import REST
 from trajtransfer.publish.claim_tables import checks_table, link, words_of
 from trajtransfer.publish.explore import explored
 from trajtransfer.publish.labels import label
@@ -169,10 +170,10 @@ def _made_in(run: Run, verdict: Verdict) -> Verdict:
 def _again(run: Run, record: RecordFile) -> str:
     """The command that runs a page again, and what it cost here."""
     origin = record.provenance
-    cost = f"{sum(origin.seconds.values()):.0f} s on {origin.device}"
     words = (
-        "To run this page again, with any [parameter](../parameters.md) changed "
-        f"(here it took {cost}, not counting networks that were trained before):"
+        "To run this page again, with any [parameter](../parameters.md) changed (here it took "
+        f"{sum(origin.seconds.values()):.0f} s on {origin.device}, not counting networks that were "
+        f"trained before, and {origin.seconds.get(REST, 0):.0f} s where its units of work are kept):"
     )
     given = [f"-p {name}={shlex.quote(written(x))}" for name, x in run.parameters.items()]
     command = " \\\n  ".join([f"trajtransfer run {run.notebook}", *given])
