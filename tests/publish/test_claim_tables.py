@@ -272,7 +272,9 @@ def test_the_chapters_of_a_claim_are_those_of_its_records_once_each():
 def test_a_run_is_shown_with_all_that_it_came_from():
     seconds = {"training": 1.4, "the rest": 2.0}
     ours = record(parameters={"steps": 3, "methods": ["gmt"]}, seconds=seconds)
-    line = "| r | quick | steps = 3, methods = ['gmt'] | mnist-5k (abc) | c0ffee | cpu | 2 | 3 | 2 |"
+    line = (
+        "| r | quick | steps = 3, methods = ['gmt'] | mnist-5k (abc) | c0ffee | cpu | 2 | 3 | 2 |"
+    )
     assert line in runs_page({"r": ours})
 
 

@@ -170,10 +170,12 @@ def _made_in(run: Run, verdict: Verdict) -> Verdict:
 def _again(run: Run, record: RecordFile) -> str:
     """The command that runs a page again, and what it cost here."""
     origin = record.provenance
+    whole = sum(origin.seconds.values())
+    rest = origin.seconds.get(REST, 0)
     words = (
         "To run this page again, with any [parameter](../parameters.md) changed (here it took "
-        f"{sum(origin.seconds.values()):.0f} s on {origin.device}, not counting networks that were "
-        f"trained before, and {origin.seconds.get(REST, 0):.0f} s where its units of work are kept):"
+        f"{whole:.0f} s on {origin.device}, not counting networks that were trained before, and "
+        f"{rest:.0f} s where its units of work are kept):"
     )
     given = [f"-p {name}={shlex.quote(written(x))}" for name, x in run.parameters.items()]
     command = " \\\n  ".join([f"trajtransfer run {run.notebook}", *given])
