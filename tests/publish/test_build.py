@@ -217,7 +217,7 @@ def test_values_are_pasted(html):
     assert f"final accuracy of GMT by {100 * mean:.1f} points" in re.sub(r"\s+", " ", text)
 
 
-@pytest.mark.parametrize("profile", set(PROFILES) - {"reference"})
+@pytest.mark.parametrize("profile", sorted({*PROFILES} - {"reference"}))
 def test_prose_quotes_and_links_runs_that_every_profile_has(profile):
     """So that the results of each can make a book; those of `reference` are for the tests."""
     quoted = set()
