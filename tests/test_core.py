@@ -18,7 +18,10 @@ import trajtransfer as tt
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OWN = ("torch", "numpy", "scipy", "numba")
 NAMES = [name for name in tt.__all__ if not tt._MODULE_OF[name].startswith("paper.")]
-ALONE = "import torch.fx, numpy, scipy.optimize, numba"
+ALONE = """
+import torch.export, numpy, scipy.optimize, numba
+torch.export.export(torch.nn.Linear(1, 1), (torch.zeros(2, 1),), strict=False)
+"""
 LOOKED_UP = f"import trajtransfer\nfor name in {NAMES}: getattr(trajtransfer, name)"
 USED = """
 import torch, trajtransfer as tt

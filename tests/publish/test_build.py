@@ -240,7 +240,7 @@ PROSE -= {ROOT / "book" / "repeats.md"}
 # What is no prose: code, formulas, tags, addresses; and numbers that are names.
 NO_PROSE = r"`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|```.*?```|<[^>]*>|\]\([^)]*\)"
 NAMED = (
-    r"(section|sections|[Aa]ppendix|Theorem|Lemma|Python|CC BY|Apache-)"
+    r"([Ss]ection|sections|[Aa]ppendix|Theorem|Lemma|Python|CC BY|Apache-)"
     r"\s*[A-Z]?\.?\d+(\.\d+)*( and \d(\.\d)?)?"
 )
 
