@@ -172,8 +172,10 @@ def _again(run: Run, record: RecordFile) -> str:
     origin = record.provenance
     whole = sum(origin.seconds.values())
     rest = origin.seconds.get(REST, 0)
+    place = f"../parameters.html#{run.notebook.replace('_', '-')}"
     words = (
-        "To run this page again, with any [parameter](../parameters.md) changed (here it took "
+        f'To run this page again, with any <a href="{place}">parameter</a> changed or added '
+        "(here it took "
         f"{whole:.0f} s on {origin.device}, not counting networks that were trained before, and "
         f"{rest:.0f} s where its units of work are kept):"
     )
