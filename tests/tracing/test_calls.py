@@ -49,6 +49,14 @@ def in_a_view(net, x):
     return net.head(room)
 
 
+def written_through_a_view(net, x):
+    """Zeros that an operation without a rule makes differ, through a view of them."""
+    scales = torch.zeros(2, 6, dtype=x.dtype)
+    row = scales[0]
+    row.index_put_((torch.tensor([1]),), torch.ones(1, dtype=x.dtype))
+    return net.head(net.a(x) * scales[0])
+
+
 def state_of_zeros(net, x):
     """A recurrence by hand, without weights of its own."""
     state = torch.zeros(3, 6, dtype=x.dtype)
@@ -133,6 +141,7 @@ UNDERSTOOD = [
     (over_a_constant, linear(), [6]),
     (times_a_row, linear(), []),
     (in_a_view, linear(head=8), [6]),
+    (written_through_a_view, linear(), []),
     (state_of_zeros, linear(), [6]),
     (without_gradient, linear(), [6]),
     (fused_attention, projections(), [2, 5]),

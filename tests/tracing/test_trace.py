@@ -106,6 +106,18 @@ def test_a_path_that_depends_on_numbers_is_refused():
         tt.permutation_spec(Branching(), torch.ones(2, 4))
 
 
+class Chosen(nn.Module):
+    """Takes the entries that are above zero, however many."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[x > 0].sum()
+
+
+def test_a_shape_that_depends_on_numbers_is_refused():
+    with pytest.raises(tt.UntraceableError, match="the shape of what 'index' returns"):
+        tt.permutation_spec(Chosen(), torch.ones(2, 4))
+
+
 def test_units_that_are_read_as_numbers_do_not_move():
     assert not tt.permutation_spec(Listing(), torch.ones(2, 4)).sizes
 

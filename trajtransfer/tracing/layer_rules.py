@@ -143,7 +143,8 @@ def _embedding(call: Call) -> object:
     rows = call["weight"].axes
     indices = call["indices"]
     freeze(rows[0])
-    freeze_all(indices.axes)
+    for x in call.tensors[1:]:  # indices, and where bags begin and what weighs their entries
+        freeze_all(x.axes)
     if call.name == "embedding":
         return (*indices.axes, rows[1])
     bags, *others = call.shape

@@ -29,7 +29,8 @@ def specification(
     named = {name: tuple(_axis(label, names) for label in own) for name, own in labels.items()}
     sizes = {name: units.size for units, name in names.items()}
     buffers = frozenset(name for name, _ in model.named_buffers())
-    return PermutationSpec(sizes, named, buffers, (*pinned, *twice))
+    unread = tuple(dict.fromkeys((*pinned, *twice)))
+    return PermutationSpec(sizes, named, buffers, unread)
 
 
 def _frozen_squares(axes: Mapping[str, tuple[Label, ...]]) -> list[str]:
@@ -43,7 +44,7 @@ def _frozen_squares(axes: Mapping[str, tuple[Label, ...]]) -> list[str]:
                 both.freeze()
                 found.append(f"units on two axes of {name!r}")
             seen |= units
-    return list(dict.fromkeys(found))
+    return found
 
 
 def _axis(label: Label, names: dict[Units, str]) -> Axis:

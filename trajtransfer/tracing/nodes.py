@@ -20,9 +20,13 @@ def operation(node: fx.Node) -> str:
     """The name that rules are listed under: that of an ATen operation, or of a function."""
     if not isinstance(node.target, OpOverload):
         return str(getattr(node.target, "__name__", node.target))
-    name = node.target._schema.name
-    name = name.removeprefix("aten::")
-    return name.removesuffix("_") if node.target._schema.is_mutable else name
+    name = node.target._schema.name.removeprefix("aten::")
+    return name.removesuffix("_") if writes(node) else name
+
+
+def writes(node: fx.Node) -> bool:
+    """Whether an operation writes into what it is given."""
+    return isinstance(node.target, OpOverload) and node.target._schema.is_mutable
 
 
 def bound(node: fx.Node, args: Any, kwargs: Any, shaping: bool) -> dict[str, Any]:

@@ -59,6 +59,7 @@ def rule(*names: str, shaping: bool = False) -> Callable[[Rule], Rule]:
     """Register a rule under the names of ATen operations, without overloads and underscores."""
 
     def register(function: Rule) -> Rule:
+        """Enter a rule into the table."""
         RULES.update(dict.fromkeys(names, function))
         SHAPING.update(names if shaping else ())
         return function

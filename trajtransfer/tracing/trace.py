@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch._ops import HigherOrderOperator, OpOverload
+from torch._ops import OpOverload
 
-from trajtransfer.inputs import Inputs
+from trajtransfer.inputs import Inputs, tensors_in
 from trajtransfer.specification import PermutationSpec
+from trajtransfer.states import first_names
 from trajtransfer.tracing import (  # noqa: F401  (they fill the table of rules)
     attention_rules,
     indexing_rules,
@@ -38,6 +38,7 @@ from trajtransfer.tracing.nodes import (
     operation,
     pinned_values,
     shapes,
+    writes,
 )
 from trajtransfer.tracing.operation_rules import pointwise
 from trajtransfer.tracing.registry import (
@@ -53,6 +54,8 @@ from trajtransfer.tracing.registry import (
 )
 from trajtransfer.tracing.views import settled
 
+# What stands around other operations and changes no number.
+CONTEXTS = ("wrap_with_set_grad_enabled", "wrap_with_autocast", "tag_activation_checkpoint")
 # What reads shapes and types, or checks them, and no number.
 HARMLESS = ("sym_size", "sym_numel", "sym_stride", "sym_storage_offset")
 
@@ -93,16 +96,10 @@ class _Tracing:
     """The labels of all weights of a model, after its graphs have been walked through."""
 
     def __init__(self, model: nn.Module):
-        own = (*model.named_parameters(), *model.named_buffers())
-        first = {id(x): name for name, x in own}
-        named = (
-            *model.named_parameters(remove_duplicate=False),
-            *model.named_buffers(remove_duplicate=False),
-        )
-        self.names = {name: first[id(x)] for name, x in named}
+        self.names = first_names(model)
         self.parameters = [name for name, _ in model.named_parameters()]
         self.weights: dict[str, Traced] = {}
-        self.pinned: Counter[str] = Counter()
+        self.pinned: list[str] = []
 
     @property
     def unused(self) -> list[str]:
@@ -118,7 +115,7 @@ class _Tracing:
         try:
             program = exported(model, inputs, training=True)
         except UntraceableError:
-            self.pinned[f"training, which alone may use {unused[0]!r}"] += 1
+            self.pinned.append(f"training, which alone may use {unused[0]!r}")
         else:
             self.run(program)
 
@@ -134,7 +131,8 @@ class _Tracing:
         results = self.walk(module, iter(given))
         for spec, found in zip(signature.output_specs, results, strict=True):
             if spec.kind.name == "BUFFER_MUTATION":
-                self._unify(found, self._weight(spec.target, found.shape))
+                kept = self._weight(spec.target, found.shape)
+                unify_all(without_parts(found).axes, kept.axes)
             else:
                 freeze_all(axis for x in traced_in([found]) for axis in x.axes)
 
@@ -174,13 +172,17 @@ class _Tracing:
         kwargs: Any = fx.node.map_arg(node.kwargs, seen.__getitem__)
         if node.target is operator.getitem:
             return args[0][args[1]]
-        if isinstance(node.target, HigherOrderOperator):
-            inner = [number for number, x in enumerate(args) if isinstance(x, fx.GraphModule)]
-            if len(inner) == 1:  # a context, such as no_grad, around other operations
-                return self.walk(args[inner[0]], iter(args[inner[0] + 1 :]))
+        if operation(node) in CONTEXTS:
+            inner = next(number for number, x in enumerate(args) if isinstance(x, fx.GraphModule))
+            return self.walk(args[inner], iter(args[inner + 1 :]))
         value = node.meta.get("val")
+        if any(isinstance(n, torch.SymInt) for x in tensors_in(value) for n in x.shape):
+            raise UntraceableError(
+                f"the shape of what {operation(node)!r} returns depends on numbers in tensors; "
+                "take such parts out of the model, or write the PermutationSpec by hand"
+            )
         tensors = traced_in([*args, *kwargs.values()])
-        if not tensors or value is None:
+        if not tensors or (value is None and not writes(node)):
             return made(node, value)
         if not isinstance(node.target, OpOverload):
             return self._pin(node, tensors, value)
@@ -212,15 +214,11 @@ class _Tracing:
     def _pin(self, node: fx.Node, tensors: Sequence[Traced], value: Any) -> Any:
         """Let nothing move that an operation takes, and hence nothing that it returns."""
         moves = any(movable(settled(axis)) for x in tensors for axis in x.axes)
+        for x in tensors:  # also those of equal entries: what writes into them may make them differ
+            freeze_all(x.axes)
         if not moves:
             return pinned_values(value)
-        for x in tensors:
-            freeze_all(x.axes)
         modules = [name for name, _ in (node.meta.get("nn_module_stack") or {}).values()]
         where = f" in {modules[-1]!r}" if modules and modules[-1] else ""
-        self.pinned[f"{operation(node)}{where}"] += 1
+        self.pinned.append(f"{operation(node)}{where}")
         return pinned_values(value)
-
-    @staticmethod
-    def _unify(found: Traced, weight: Traced) -> None:
-        unify_all(without_parts(found).axes, weight.axes)
