@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal
 
 from trajtransfer.algorithms import METHODS
 from trajtransfer.paper import lab as laboratory
-from trajtransfer.paper import networks, transfers, units
+from trajtransfer.paper import networks, specifications, transfers, units
 from trajtransfer.paper.chapters import accelerated_training, basins, trajectories
 from trajtransfer.paper.datasets.tasks import load_task
 from trajtransfer.paper.lab import Lab, labs
@@ -24,6 +24,7 @@ from trajtransfer.paper.setting import Setting
 from trajtransfer.paper.settings import setting
 from trajtransfer.paper.units import Kept
 from trajtransfer.schedules import cosine
+from trajtransfer.specification import PermutationSpec
 from trajtransfer.tracing.trace import permutation_spec
 
 pytestmark = pytest.mark.usefixtures("home")  # one project for the module
@@ -67,17 +68,19 @@ def same(a, b):
 # What a laboratory hands out
 
 
-def test_the_specification_is_derived_and_checked_once_for_all_methods(lab, monkeypatch):
-    derived = spied(monkeypatch, laboratory, "permutation_spec")
-    checked = spied(monkeypatch, laboratory, "check_invariance")
+def test_the_specification_is_derived_and_checked_once_for_all_methods(project, monkeypatch):
+    lab = Lab(TINY, "cpu")
+    derived = spied(monkeypatch, specifications, "permutation_spec")
+    checked = spied(monkeypatch, specifications, "check_invariance")
     for method in METHODS:
         for seeds in (PAIR, Seeds(2, 1)):
             for step in lab.steps(method, seeds):
                 assert step.permutation.spec is lab.spec
     assert len(derived) == len(checked) == 1
-    model, spec, *_ = checked[0]
-    assert model is lab.model and spec is lab.spec
+    _, spec, *_ = checked[0]
+    assert spec == lab.spec
     assert lab.spec == permutation_spec(lab.initialised(1), torch.zeros(2, 1, 28, 28))
+    assert Lab(lab.setting, "cpu").spec == lab.spec and len(derived) == 1  # read back
 
 
 def test_a_network_is_read_once(lab, monkeypatch):
@@ -250,7 +253,7 @@ def test_a_unit_is_made_once_whatever_laboratory_asks(project, monkeypatch):
     assert len(made) == 1
     assert first == second  # seconds too: they are those of when it was made
     assert numbers(first) == numbers(followed(Lab(TINY, "cpu"), "fgmt"))
-    (folder,) = (project / "runs" / "tables").iterdir()
+    (folder,) = (project / "runs" / "tables").glob("transfer-*")
     assert folder.name.startswith("transfer-mnist5k-mlp-w16-fgmt-1-2-")
 
 
@@ -368,6 +371,7 @@ def addresses(monkeypatch):
 
     monkeypatch.setattr(laboratory, "kept", spy)
     monkeypatch.setattr(networks, "checksums", lambda chosen, device: {chosen.dataset: "c0ffee"})
+    monkeypatch.setattr(Lab, "spec", PermutationSpec({}, {}))
     return asked
 
 
@@ -441,7 +445,7 @@ def test_another_origin_is_another_unit(addresses):
     assert len({str(address["arguments"]) for address in addresses}) == 3
 
 
-def test_other_data_code_and_devices_are_another_unit(addresses, monkeypatch):
+def test_other_data_code_devices_and_specifications_are_another_unit(addresses, monkeypatch):
     ask()
     for what in ("code", "libraries", "device"):
         with monkeypatch.context() as patch:
@@ -450,7 +454,9 @@ def test_other_data_code_and_devices_are_another_unit(addresses, monkeypatch):
             ask()
     monkeypatch.setattr(networks, "checksums", lambda *_: {"mnist-5k": "other"})
     ask()
-    assert len(addresses) == 5
+    monkeypatch.setattr(Lab, "spec", PermutationSpec({"hidden": 3}, {}))
+    ask()
+    assert len(addresses) == 6
     assert all(addresses.count(address) == 1 for address in addresses)
 
 
@@ -461,6 +467,7 @@ def test_the_data_of_pre_training_count_too(monkeypatch):
         return SimpleNamespace(checksum=f"of {chosen.name}")
 
     monkeypatch.setattr(networks, "task_of", task_of)
+    monkeypatch.setattr(Lab, "spec", PermutationSpec({}, {}))
     lab = Lab(replace(TINY, pretrained=replace(PARENT, dataset="fashion-mnist")), "cpu")
     expected = {"fashion-mnist": "of earlier", "mnist-5k": "of mnist5k-mlp"}
     assert lab.checksums() == lab.identity["data"] == expected

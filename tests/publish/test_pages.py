@@ -9,6 +9,7 @@ import nbformat
 import pytest
 from conftest import ROOT
 
+from trajtransfer.paper.claims import judged
 from trajtransfer.paper.storage import results
 from trajtransfer.paper.storage.documents import DocumentError
 from trajtransfer.paper.storage.plans import Run
@@ -82,6 +83,25 @@ def test_a_page_opens_with_the_claims_and_closes_with_what_was_found():
     assert '<a href="../claims.html#c7">C7</a> ' in closing and "| C6 *(beside)* |" in closing
     assert "share of the way from Naive to Oracle" not in closing  # another chapter's check
     assert "What we found" not in text(page("own_network"))
+
+
+def test_a_page_opens_with_what_became_of_each_claim_and_where_that_is_decided():
+    verdicts = judged(CLAIMS, RECORDS)
+    outcomes = {verdict.claim.id: str(verdict.outcome.value).capitalize() for verdict in verdicts}
+    lines = page("transfer_conv").cells[1].source.splitlines()
+    (own,) = [line for line in lines if ">C13<" in line]
+    assert own.endswith(f"**{outcomes['C13']} here.**")
+    (others,) = [line for line in lines if ">C6<" in line]
+    where = "[another chapter](transfer_conv_again.ipynb)"
+    assert others.endswith(f"**{outcomes['C6']} here, which {where} decides.**")
+
+
+def test_a_claim_whose_deciding_run_is_missing_is_not_decided():
+    few = {"transfer_conv": RECORDS["transfer_conv"]}
+    verdicts = [verdict for verdict in judged(CLAIMS, few) if verdict.claim.id == "C6"]
+    assert pages._claimed(verdicts, RUNS["transfer_conv"]).endswith(
+        "**Not decided by these runs.**\n:::"
+    )
 
 
 def test_what_a_title_says_in_parentheses_becomes_a_line_below_it():

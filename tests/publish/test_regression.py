@@ -27,16 +27,24 @@ APART = [pytest.param(name, marks=pytest.mark.xdist_group(f"reference {name}")) 
 pytestmark = pytest.mark.slow
 
 
-def nbval(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Path:
+    """The project of all notebooks and workers of one test run: what is trained serves them all."""
+    root = tmp_path_factory.getbasetemp()
+    return root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+
+def nbval(folder: Path, name: str, home: Path) -> subprocess.CompletedProcess[str]:
     """Execute a copy in `folder` and compare its outputs; numbers are left to the records.
 
-    On one thread, as the references were: so another machine does the same sums.
+    On one thread, as the references were: so another machine does the same sums. Networks and
+    tables are kept in `home`.
     """
     (folder / "pytest.ini").write_text("[pytest]\n")
     environment = os.environ | {
         "OMP_NUM_THREADS": "1",
         "TQDM_DISABLE": "1",
-        "TRAJTRANSFER_HOME": str(folder),
+        "TRAJTRANSFER_HOME": str(home),
         "TRAJTRANSFER_PROFILE": "reference",
         "TRAJTRANSFER_RECORDS": str(folder),
     }
@@ -53,13 +61,13 @@ def record_of(folder: Path, name: str) -> RecordFile:
 
 
 @pytest.mark.parametrize("name", APART)
-def test_outputs_numbers_and_verdicts_are_those_of_the_reference(name, tmp_path):
+def test_outputs_numbers_and_verdicts_are_those_of_the_reference(name, tmp_path, shared):
     """Numbers agree within named tolerances, so that any machine may run this.
 
     That the tolerances find something is for tests of their own.
     """
     shutil.copy(REFERENCE / f"{name}.ipynb", tmp_path)
-    done = nbval(tmp_path, name)
+    done = nbval(tmp_path, name, shared)
     assert done.returncode == 0, done.stdout[-4000:]
     assert int(re.search(r"(\d+) passed", done.stdout).group(1)) >= 6
     reference = record_of(REFERENCE, name)
@@ -70,7 +78,7 @@ def test_outputs_numbers_and_verdicts_are_those_of_the_reference(name, tmp_path)
     assert [verdict.outcome for verdict in before] == [verdict.outcome for verdict in after]
 
 
-def test_a_mutated_copy_fails(tmp_path):
+def test_a_mutated_copy_fails(tmp_path, shared):
     """nbval is shown to compare something: one changed word in one stored output."""
     mutated = nbformat.read(REFERENCE / "permutation_symmetry.ipynb", as_version=4)
     outputs = [output for cell in mutated.cells for output in cell.get("outputs", [])]
@@ -78,7 +86,7 @@ def test_a_mutated_copy_fails(tmp_path):
     assert shown
     shown[0].data["text/markdown"] = _markdown(shown[0]).replace("barrier", "carrier")
     nbformat.write(mutated, tmp_path / "mutated.ipynb")
-    done = nbval(tmp_path, "mutated")
+    done = nbval(tmp_path, "mutated", shared)
     assert done.returncode == 1 and "carrier" in done.stdout and "1 failed" in done.stdout
 
 

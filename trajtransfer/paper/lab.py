@@ -15,7 +15,7 @@ from torch import nn
 from trajtransfer.algorithms import METHODS, Gradients, Step, Trajectory
 from trajtransfer.matching.assignment import prepare
 from trajtransfer.objective import Score, evaluate, paired_gradients, running_statistics
-from trajtransfer.paper import architectures, networks
+from trajtransfer.paper import architectures, networks, specifications
 from trajtransfer.paper.datasets.tasks import Split, Task, sample
 from trajtransfer.paper.devices import select_device
 from trajtransfer.paper.networks import Network
@@ -30,8 +30,6 @@ from trajtransfer.paper.work import sample_operations, step_work
 from trajtransfer.params import Params, parameters
 from trajtransfer.permutation import PermutationSpec
 from trajtransfer.schedules import SCHEDULES
-from trajtransfer.tracing.invariance import check_invariance
-from trajtransfer.tracing.trace import permutation_spec
 from trajtransfer.trajectory import Line
 
 Row = dict[str, Any]
@@ -63,18 +61,20 @@ class Lab:
     @cached_property
     def model(self) -> nn.Module:
         """The structure of the networks; its weights say nothing."""
-        name = self.setting.architecture
-        width = self.setting.width
-        model = architectures.build(name, self.task.shape, self.task.classes, width, seed=0)
-        return model.to(self.device)
+        return architectures.build(**self._structure, seed=0).to(self.device)
+
+    @property
+    def _structure(self) -> dict[str, Any]:
+        """What decides it."""
+        task = self.task
+        about = {"shape": list(task.shape), "classes": task.classes}
+        return about | {"architecture": self.setting.architecture, "width": self.setting.width}
 
     @cached_property
     def spec(self) -> PermutationSpec:
         """The specification of the networks, checked for invariance."""
         examples, _ = self._two_samples
-        spec = permutation_spec(self.model, examples)
-        check_invariance(self.model, spec, examples, torch.Generator().manual_seed(0))
-        return spec
+        return specifications.specification(self._structure, examples)
 
     @cached_property
     def sample_operations(self) -> int:
@@ -229,7 +229,11 @@ class Lab:
     @property
     def identity(self) -> dict[str, Any]:
         """What of this laboratory decides the numbers that come out of it."""
-        return {"setting": self.setting.identity(), "data": self.checksums()}
+        return {
+            "setting": self.setting.identity(),
+            "data": self.checksums(),
+            "specification": specifications.digest(self.spec),
+        }
 
     def checksums(self) -> dict[str, str]:
         """Data set -> checksum for everything that is trained on, pre-training included."""

@@ -16,8 +16,8 @@ from trajtransfer.paper.devices import kind_of_device
 
 PACKAGE = Path(__file__).parents[1]
 LIBRARIES = ("torch", "torchvision", "scipy", "numpy")
-# What keeps and names results decides none of their numbers: settings are part of an address
-# themselves.
+# What keeps and names results decides none of their numbers; settings and specifications are part
+# of an address themselves.
 IDLE = (
     "storage",
     "checkpoints",
@@ -26,6 +26,7 @@ IDLE = (
     "provenance",
     "published_settings",
     "setting",
+    "specifications",
     "units",
 )
 _PARSING = Lock()  # Python 3.11 fails now and then when two threads parse
@@ -79,7 +80,7 @@ def _imported(module: str) -> set[str]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in found or name.startswith(IDLE_MODULES):
+        if name in found or (name != module and name.startswith(IDLE_MODULES)):
             continue
         found.add(name)
         waiting.extend(_imports_of(name))

@@ -22,7 +22,7 @@ from trajtransfer.paper.storage.plans import Claims, Run
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.storage.reading import read_notebook
 from trajtransfer.paper.units import REST
-from trajtransfer.publish.claim_tables import checks_table, link, words_of
+from trajtransfer.publish.claim_tables import WORDS, checks_table, link, words_of
 from trajtransfer.publish.explore import explored
 from trajtransfer.publish.labels import label
 from trajtransfer.publish.parameters import written
@@ -53,7 +53,7 @@ def chapter(root: Path, executed: Path, run: Run, claims: Claims, records: Recor
     page.cells[foot].source += "\n\n" + _again(run, record)
     if mine := _verdicts(claims, run, records):
         page.cells.insert(foot, new_markdown_cell(_found(mine, run, records)))
-        page.cells.insert(1, new_markdown_cell(_claimed(mine)))
+        page.cells.insert(1, new_markdown_cell(_claimed(mine, run)))
     elif run.finding:
         page.cells.insert(foot, new_markdown_cell(_heading(run)))
     for number, cell in enumerate(page.cells):
@@ -134,12 +134,26 @@ def _verdicts(claims: Claims, run: Run, records: Records) -> list[Verdict]:
     ]
 
 
-def _claimed(verdicts: Sequence[Verdict]) -> str:
-    claims = [verdict.claim for verdict in verdicts]
-    lines = [
-        f"- {link(claim.id, '../', claim.id)} ({claim.where}): {claim.claim}" for claim in claims
-    ]
-    return "\n".join([":::{admonition} What the paper claims", *lines, ":::"])
+def _claimed(verdicts: Sequence[Verdict], run: Run) -> str:
+    """What the paper says of this figure, and in bold what became of it, before anything else."""
+    lines = []
+    for verdict in verdicts:
+        claim = verdict.claim
+        about = f"{link(claim.id, '../', claim.id)} ({claim.where})"
+        lines.append(f"- {about}: {claim.claim} **{_here(verdict, run)}**")
+    return "\n".join([":::{admonition} What the paper claims, and what it came to", *lines, ":::"])
+
+
+def _here(verdict: Verdict, run: Run) -> str:
+    """A verdict in a few words; where another chapter decides, a link to it."""
+    finding = verdict.primary
+    if finding is None:
+        return "Not decided by these runs."
+    words = WORDS[finding.outcome].strip("*").capitalize()
+    decider = finding.check.record
+    if decider == run.name:
+        return f"{words} here."
+    return f"{words} here, which [another chapter]({decider}.ipynb) decides."
 
 
 def _found(verdicts: Sequence[Verdict], run: Run, records: Records) -> str:

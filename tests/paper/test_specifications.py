@@ -1,0 +1,60 @@
+"""A specification as data: what is read back is what was read off, and any change is seen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from trajtransfer.paper import specifications
+from trajtransfer.paper.specifications import digest, read, specification, written
+from trajtransfer.specification import AxisPart, PermutationSpec
+
+STRUCTURE = {"architecture": "mlp", "shape": [1, 4, 4], "classes": 3, "width": 5}
+BLOCKS = (AxisPart("a", 6, 3), AxisPart(None, 1), AxisPart("b", 3))
+SPEC = PermutationSpec(
+    {"b": 3, "a": 2}, {"x": (BLOCKS, (AxisPart(None, 4),)), "mean": ()}, frozenset({"mean"}), ("y",)
+)
+
+
+def images():
+    return torch.zeros(2, 1, 4, 4)
+
+
+def test_json_and_back_is_the_identity():
+    found = read(json.loads(json.dumps(written(SPEC))))
+    assert found == SPEC and list(found.sizes) == ["b", "a"]
+    assert found.axes["x"][0][1] == AxisPart(None, 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sizes": {"a": 2, "b": 3}},  # matching draws the order of its sweeps
+        {"axes": SPEC.axes | {"z": ()}},
+        {"buffers": frozenset()},
+        {"pinned": ()},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_any_change_is_another_digest(change):
+    assert digest(replace(SPEC, **change)) != digest(SPEC)
+    assert digest(read(written(SPEC))) == digest(SPEC)
+
+
+def test_one_that_is_kept_is_not_read_off_again(project, monkeypatch):
+    first = specification(STRUCTURE, images())
+    monkeypatch.setattr(specifications, "permutation_spec", None)
+    assert specification(STRUCTURE, images()) == first
+    with pytest.raises(TypeError):
+        specification(STRUCTURE | {"width": 6}, images())
+
+
+def test_one_that_changes_the_outputs_is_not_kept(project, monkeypatch):
+    wrong = PermutationSpec({"hidden": 5}, {"hidden.weight": ((AxisPart("hidden", 5),),)})
+    monkeypatch.setattr(specifications, "permutation_spec", lambda *_: wrong)
+    with pytest.raises(ValueError):
+        specification(STRUCTURE, images())
+    assert not list(project.rglob("table.json"))
