@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal
 
 from trajtransfer.algorithms import METHODS
 from trajtransfer.paper import lab as laboratory
-from trajtransfer.paper import networks, specifications, transfers, units
+from trajtransfer.paper import networks, structures, transfers, units
 from trajtransfer.paper.chapters import accelerated_training, basins, trajectories
 from trajtransfer.paper.datasets.tasks import load_task
 from trajtransfer.paper.lab import Lab, labs
@@ -70,8 +70,8 @@ def same(a, b):
 
 def test_the_specification_is_derived_and_checked_once_for_all_methods(project, monkeypatch):
     lab = Lab(TINY, "cpu")
-    derived = spied(monkeypatch, specifications, "permutation_spec")
-    checked = spied(monkeypatch, specifications, "check_invariance")
+    derived = spied(monkeypatch, structures, "permutation_spec")
+    checked = spied(monkeypatch, structures, "check_invariance")
     for method in METHODS:
         for seeds in (PAIR, Seeds(2, 1)):
             for step in lab.steps(method, seeds):

@@ -85,8 +85,8 @@ def test_the_code_of_a_chapter_holds_the_whole_core():
 
 def test_how_a_specification_is_read_off_decides_the_specification_alone():
     """Which is part of an address itself: a new rule for other networks makes no unit anew."""
-    of_specifications = provenance._imported("trajtransfer.paper.specifications")
-    assert {"trajtransfer.tracing.trace", "trajtransfer.paper.architectures"} <= of_specifications
+    of_structures = provenance._imported("trajtransfer.paper.structures")
+    assert {"trajtransfer.tracing.trace", "trajtransfer.paper.architectures"} <= of_structures
     found = provenance._imported("trajtransfer.paper.transfers")
     assert not [name for name in found if name.startswith("trajtransfer.tracing")]
 

@@ -15,7 +15,7 @@ from torch import nn
 from trajtransfer.algorithms import METHODS, Gradients, Step, Trajectory
 from trajtransfer.matching.assignment import prepare
 from trajtransfer.objective import Score, evaluate, paired_gradients, running_statistics
-from trajtransfer.paper import architectures, networks, specifications
+from trajtransfer.paper import architectures, networks
 from trajtransfer.paper.datasets.tasks import Split, Task, sample
 from trajtransfer.paper.devices import select_device
 from trajtransfer.paper.networks import Network
@@ -25,8 +25,9 @@ from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.setting import Setting
 from trajtransfer.paper.settings import settings
 from trajtransfer.paper.storage.progress import progress
+from trajtransfer.paper.structures import Analysis, analysed, digest
 from trajtransfer.paper.units import Clock, kept
-from trajtransfer.paper.work import sample_operations, step_work
+from trajtransfer.paper.work import step_work
 from trajtransfer.params import Params, parameters
 from trajtransfer.permutation import PermutationSpec
 from trajtransfer.schedules import SCHEDULES
@@ -70,20 +71,20 @@ class Lab:
         about = {"shape": list(task.shape), "classes": task.classes}
         return about | {"architecture": self.setting.architecture, "width": self.setting.width}
 
-    @cached_property
+    @property
     def spec(self) -> PermutationSpec:
         """The specification of the networks, checked for invariance."""
-        examples, _ = self._two_samples
-        return specifications.specification(self._structure, examples)
-
-    @cached_property
-    def sample_operations(self) -> int:
-        """The floating-point operations of the gradient of one sample."""
-        return sample_operations(self.model, self._two_samples)
+        return self._analysis.spec
 
     @property
-    def _two_samples(self) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.task.train.subset(torch.arange(2)).tensors()  # BatchNorm refuses one
+    def sample_operations(self) -> int:
+        """The floating-point operations of the gradient of one sample."""
+        return self._analysis.sample_operations
+
+    @cached_property
+    def _analysis(self) -> Analysis:
+        two = self.task.train.subset(torch.arange(2))  # BatchNorm refuses one
+        return analysed(self._structure, two.tensors())
 
     def network(self, seed: int) -> Network:
         """The trained network of a seed, trained now unless it is kept."""
@@ -232,7 +233,7 @@ class Lab:
         return {
             "setting": self.setting.identity(),
             "data": self.checksums(),
-            "specification": specifications.digest(self.spec),
+            "specification": digest(self.spec),
         }
 
     def checksums(self) -> dict[str, str]:

@@ -26,7 +26,7 @@ IDLE = (
     "provenance",
     "published_settings",
     "setting",
-    "specifications",
+    "structures",
     "units",
 )
 _PARSING = Lock()  # Python 3.11 fails now and then when two threads parse

@@ -188,7 +188,7 @@ def killed(method, after):
 
 def folders(project):
     """The units that are kept, by what they are called, and when they were written."""
-    files = (project / "runs" / "tables").glob("*/table.json")
+    files = (project / "runs" / "tables").glob("transfer-*/table.json")
     return {path.parent.name: path.stat().st_mtime_ns for path in files}
 
 

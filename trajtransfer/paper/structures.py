@@ -1,11 +1,11 @@
-"""Specifications of the networks of settings: read off and checked once, then kept as data."""
+"""What the structure of a network decides: read off and checked once, then kept as data."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from trajtransfer.paper import architectures
 from trajtransfer.paper.provenance import circumstances
 from trajtransfer.paper.units import kept
+from trajtransfer.paper.work import sample_operations
 from trajtransfer.specification import Axis, AxisPart, PermutationSpec
 from trajtransfer.tracing.invariance import check_invariance
 from trajtransfer.tracing.trace import permutation_spec
@@ -20,22 +21,31 @@ from trajtransfer.tracing.trace import permutation_spec
 Content = Mapping[str, Any]
 
 
-def specification(structure: Content, examples: Tensor) -> PermutationSpec:
-    """The specification of the network that `architectures.build` makes of a `structure`.
+class Analysis(NamedTuple):
+    """The specification of a network, and the operations of the gradient of one sample."""
 
-    It is checked for invariance on the `examples`, and kept: the machinery of ``torch.export``
-    takes longer to load than a figure to draw.
+    spec: PermutationSpec
+    sample_operations: int
+
+
+def analysed(structure: Content, examples: tuple[Tensor, Tensor]) -> Analysis:
+    """The analysis of the network that `architectures.build` makes of a `structure`.
+
+    Its specification is checked for invariance on the `examples`. It is kept: the machinery of
+    PyTorch that it needs takes longer to load than a figure to draw.
     """
-    address = {"structure": structure, **circumstances(__name__, str(examples.device))}
-    name = f"specification-{structure['architecture']}-w{structure['width']:g}"
-    return read(kept(name, address, lambda: _derived(structure, examples)).content)
+    address = {"structure": structure, **circumstances(__name__, str(examples[0].device))}
+    name = f"analysed-{structure['architecture']}-w{structure['width']:g}"
+    found = kept(name, address, lambda: _made(structure, examples)).content
+    return Analysis(read(found["specification"]), found["sample operations"])
 
 
-def _derived(structure: Content, examples: Tensor) -> Content:
-    model = architectures.build(**structure, seed=0).to(examples.device)
-    spec = permutation_spec(model, examples)
-    check_invariance(model, spec, examples, torch.Generator().manual_seed(0))
-    return written(spec)
+def _made(structure: Content, examples: tuple[Tensor, Tensor]) -> Content:
+    model = architectures.build(**structure, seed=0).to(examples[0].device)
+    spec = permutation_spec(model, examples[0])
+    check_invariance(model, spec, examples[0], torch.Generator().manual_seed(0))
+    operations = sample_operations(model, examples)
+    return {"specification": written(spec), "sample operations": operations}
 
 
 def written(spec: PermutationSpec) -> Content:

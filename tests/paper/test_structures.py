@@ -1,4 +1,4 @@
-"""A specification as data: what is read back is what was read off, and any change is seen."""
+"""What is read back of a structure is what was read off it, and any change is seen."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from trajtransfer.paper import specifications
-from trajtransfer.paper.specifications import digest, read, specification, written
+from trajtransfer.paper import structures
+from trajtransfer.paper.structures import analysed, digest, read, written
 from trajtransfer.specification import AxisPart, PermutationSpec
 
 STRUCTURE = {"architecture": "mlp", "shape": [1, 4, 4], "classes": 3, "width": 5}
@@ -20,7 +20,7 @@ SPEC = PermutationSpec(
 
 
 def images():
-    return torch.zeros(2, 1, 4, 4)
+    return torch.zeros(2, 1, 4, 4), torch.tensor([0, 2])
 
 
 def test_json_and_back_is_the_identity():
@@ -44,17 +44,17 @@ def test_any_change_is_another_digest(change):
     assert digest(read(written(SPEC))) == digest(SPEC)
 
 
-def test_one_that_is_kept_is_not_read_off_again(project, monkeypatch):
-    first = specification(STRUCTURE, images())
-    monkeypatch.setattr(specifications, "permutation_spec", None)
-    assert specification(STRUCTURE, images()) == first
+def test_what_is_kept_is_not_read_off_again(project, monkeypatch):
+    first = analysed(STRUCTURE, images())
+    monkeypatch.setattr(structures, "permutation_spec", None)
+    assert analysed(STRUCTURE, images()) == first
     with pytest.raises(TypeError):
-        specification(STRUCTURE | {"width": 6}, images())
+        analysed(STRUCTURE | {"width": 6}, images())
 
 
-def test_one_that_changes_the_outputs_is_not_kept(project, monkeypatch):
+def test_a_specification_that_changes_the_outputs_is_not_kept(project, monkeypatch):
     wrong = PermutationSpec({"hidden": 5}, {"hidden.weight": ((AxisPart("hidden", 5),),)})
-    monkeypatch.setattr(specifications, "permutation_spec", lambda *_: wrong)
+    monkeypatch.setattr(structures, "permutation_spec", lambda *_: wrong)
     with pytest.raises(ValueError):
-        specification(STRUCTURE, images())
+        analysed(STRUCTURE, images())
     assert not list(project.rglob("table.json"))
