@@ -12,7 +12,7 @@ from trajtransfer.paper import structures
 from trajtransfer.paper.structures import analysed, digest, read, written
 from trajtransfer.specification import AxisPart, PermutationSpec
 
-STRUCTURE = {"architecture": "mlp", "shape": [1, 4, 4], "classes": 3, "width": 5}
+STRUCTURE = {"architecture": "mlp", "shape": (1, 4, 4), "classes": 3, "width": 5}
 BLOCKS = (AxisPart("a", 6, 3), AxisPart(None, 1), AxisPart("b", 3))
 SPEC = PermutationSpec(
     {"b": 3, "a": 2}, {"x": (BLOCKS, (AxisPart(None, 4),)), "mean": ()}, frozenset({"mean"}), ("y",)

@@ -33,10 +33,14 @@ def short_run(number, **changes):
 def checkout(folder, lanes, *runs):
     """A project whose quick profile has these runs in so many lanes."""
     root = project(folder, "transfer", list(runs))
+    set_runs(root, lanes, *runs)
+    return root
+
+
+def set_runs(root, lanes, *runs):
     path = root / "notebooks" / "profiles" / "quick.yaml"
     content = yaml.safe_load(path.read_text())
-    path.write_text(yaml.safe_dump(content | {"lanes": lanes}))
-    return root
+    path.write_text(yaml.safe_dump(content | {"lanes": lanes, "runs": list(runs)}))
 
 
 def accuracies(rows):
@@ -44,12 +48,19 @@ def accuracies(rows):
 
 
 def test_two_lanes_give_the_numbers_and_the_order_of_the_profile(tmp_path, monkeypatch):
-    """Three runs in two lanes, beside the rows that a laboratory of its own makes."""
+    """A run that fails is named, the others are made and kept, and mended it takes its place."""
     monkeypatch.setenv("TRAJTRANSFER_HOME", str(tmp_path))
-    root = checkout(tmp_path, 2, short_run(1), short_run(3), short_run(5))
-    output = profiles.reproduce(root, "quick", tmp_path / "results", "cpu")
-    listing, records = results.read(output)
+    output = tmp_path / "results"
+    root = checkout(tmp_path, 2, short_run(1, setting="mnist-mlp"), short_run(3), short_run(5))
+    with pytest.raises(RunError, match=r"transfer_1: transfer failed in cell .*MissingDataError"):
+        profiles.reproduce(root, "quick", output, "cpu")
+    with pytest.raises(RunError, match=r"not complete .so far: transfer_3, transfer_5"):
+        results.read(output)
+    set_runs(root, 2, short_run(1), short_run(3), short_run(5))
+    made = (output / "transfer_3.json").stat().st_mtime_ns
+    listing, records = results.read(profiles.reproduce(root, "quick", output, "cpu"))
     assert list(listing.runs) == ["transfer_1", "transfer_3", "transfer_5"]
+    assert (output / "transfer_3.json").stat().st_mtime_ns == made
     assert not [path for path in output.iterdir() if path.name.startswith(WORK)]
     monkeypatch.setenv("TRAJTRANSFER_HOME", str(tmp_path / "elsewhere"))
     lab = Lab(setting("mnist5k-mlp", width=16, steps=2), "cpu")
@@ -94,12 +105,3 @@ def waited(found, seconds=90):
             return result
         time.sleep(0.2)
     raise AssertionError(f"nothing after {seconds} seconds")
-
-
-def test_a_run_that_fails_in_a_lane_is_named_and_the_others_are_made(tmp_path, monkeypatch):
-    monkeypatch.setenv("TRAJTRANSFER_HOME", str(tmp_path))
-    root = checkout(tmp_path, 2, short_run(1, setting="mnist-mlp"), short_run(3))
-    with pytest.raises(RunError, match=r"transfer_1: transfer failed in cell .*MissingDataError"):
-        profiles.reproduce(root, "quick", tmp_path / "results", "cpu")
-    with pytest.raises(RunError, match=r"not complete .so far: transfer_3"):
-        results.read(tmp_path / "results")

@@ -15,7 +15,7 @@ from conftest import ROOT
 from tests.folders import contents, make, project
 from trajtransfer.paper.storage import results
 from trajtransfer.paper.storage.plans import Run
-from trajtransfer.publish import cli, runner
+from trajtransfer.publish import cli, own_runs, runner
 
 pytestmark = pytest.mark.slow
 
@@ -131,7 +131,9 @@ def test_a_kernel_gets_the_threads_of_its_run_unless_told_otherwise(checkout, mo
 
 def test_a_run_of_ones_own_with_a_resnet_gets_one_thread(checkout, monkeypatch):
     asked = []
-    monkeypatch.setattr(runner, "run", lambda root, chosen, results, profile: asked.append(chosen))
+    monkeypatch.setattr(
+        own_runs, "run", lambda root, chosen, results, profile: asked.append(chosen)
+    )
     given = options(["setting=mnist5k-resnet18-tiny"])
     assert cli.main(["run", "transfer", *given]) == cli.main(["run", "transfer"]) == 0
     assert cli.main(["run", "coordinate_descent"]) == 0

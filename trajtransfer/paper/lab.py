@@ -67,9 +67,8 @@ class Lab:
     @property
     def _structure(self) -> dict[str, Any]:
         """What decides it."""
-        task = self.task
-        about = {"shape": list(task.shape), "classes": task.classes}
-        return about | {"architecture": self.setting.architecture, "width": self.setting.width}
+        about = {"architecture": self.setting.architecture, "width": self.setting.width}
+        return about | {"shape": self.task.shape, "classes": self.task.classes}
 
     @property
     def spec(self) -> PermutationSpec:

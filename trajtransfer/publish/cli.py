@@ -144,8 +144,8 @@ def _list(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     root = checkout("notebooks")
+    from trajtransfer.publish.own_runs import own_run
     from trajtransfer.publish.parameters import parse_assignment
-    from trajtransfer.publish.runner import own_run
 
     given = dict(parse_assignment(text) for text in options.parameter)
     if len(given) < len(options.parameter):

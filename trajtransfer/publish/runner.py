@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import parent_process
 from pathlib import Path
@@ -23,10 +23,8 @@ from trajtransfer.paper.storage.outcomes import RecordFile
 from trajtransfer.paper.storage.plans import Run
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.storage.reading import read_json, read_notebook
-from trajtransfer.paper.storage.results import OWN, Results, opened
+from trajtransfer.paper.storage.results import Results
 from trajtransfer.publish.labels import label
-from trajtransfer.publish.meaning import check_meaning, threads
-from trajtransfer.publish.parameters import convert, notebooks
 
 NOTICES = ".notices"
 KERNEL_LOG = ".kernel.log"
@@ -44,24 +42,6 @@ class LoggingKernelManager(AsyncKernelManager):
             await super()._async_launch_kernel(kernel_cmd, stderr=log, **options)
 
     _launch_kernel = _async_launch_kernel
-
-
-def own_run(root: Path, notebook: str, given: Mapping[str, Any], output: Path) -> Path:
-    """Execute a notebook with parameters of one's own into `output`; returns the executed copy.
-
-    Raises `RunError` for bad input, for an error inside the notebook, and for a folder that is not
-    ours to write.
-    """
-    path = root / "notebooks" / f"{notebook}.ipynb"
-    if path not in notebooks(root):
-        known = ", ".join(found.stem for found in notebooks(root))
-        raise RunError(f"unknown notebook {notebook!r}; known: {known}")
-    values = convert(path, given)
-    check_meaning(path, values)
-    chosen = Run(name=notebook, notebook=notebook, parameters=values, threads=threads(path, values))
-    with opened(root, output) as results:
-        run(root, chosen, results, OWN)
-    return output / f"{notebook}.ipynb"
 
 
 def run(root: Path, chosen: Run, results: Results, profile: str, origin: str = "") -> None:

@@ -39,7 +39,8 @@ def digits(n=60):
 def lab(home):
     """A laboratory whose task are the `digits`."""
     with pytest.MonkeyPatch.context() as patch:
-        task = SimpleNamespace(train=digits(), checksum="of digits")
+        about = {"shape": (1, 3, 3), "classes": 6, "checksum": "of digits"}
+        task = SimpleNamespace(train=digits(), **about)
         patch.setattr(networks, "task_of", lambda chosen, device: task)
         yield Lab(setting("mnist5k-mlp"), "cpu")
 
