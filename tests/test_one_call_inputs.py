@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 import torch
-from small_transfers import Tied, batches, network, small_transfer, state
+from small_transfers import Tied, batches, network, small_transfer, state, trained
 from torch import nn
 
 import trajtransfer as tt
@@ -29,16 +29,38 @@ def test_every_floating_type_is_transferred_and_kept(dtype, method):
 
 
 @pytest.mark.parametrize(("model", "other"), list(itertools.permutations(TYPES, 2)))
-@pytest.mark.parametrize("role", ["start", "end", "target", "batches"])
-def test_a_type_that_differs_from_that_of_the_model_is_named(model, other, role, generator):
+@pytest.mark.parametrize("role", ["start", "end", "target", "batches", "selection"])
+def test_types_may_differ_and_the_target_s_is_given_back(model, other, role, generator):
+    """A model in one type and a state or batches in another: all is computed in one."""
     types = {name: other if name == role else model for name in ("start", "end", "target")}
     start, end, target = (state(seed, dtype) for seed, dtype in enumerate(types.values()))
     data = batches(generator, other if role == "batches" else model)
-    with pytest.raises(ValueError) as error:
-        tt.transfer(network(4).to(model), (start, end), target, data, steps=2)
-    words = "the first inputs of batches" if role == "batches" else f"the {role} "
-    for said in (words, str(model), str(other)):
-        assert said in str(error.value)
+    selection = batches(generator, other if role == "selection" else model)
+    own = network(4).to(model)
+    found = tt.transfer(own, (start, end), target, data, steps=2, selection=selection)
+    assert {x.dtype for x in found.params.values()} == {types["target"]}
+    assert {x.dtype for x in found.buffers.values() if x.is_floating_point()} == {types["target"]}
+    assert {p.dtype for p in own.parameters()} == {model}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_types_are_computed_in_single_precision(dtype, generator):
+    """As if all had been converted first, and the result rounded last."""
+    data = batches(generator, dtype)
+    wide = [(x.float(), y) for x, y in data]
+    run = [*trained(network(1), wide), state(1)]
+    halves = [{name: as_type(x, dtype) for name, x in one.items()} for one in run]
+    singles = [{name: as_type(x, torch.float32) for name, x in one.items()} for one in halves]
+    half = tt.transfer(network(4).to(dtype), (halves[0], halves[1]), halves[2], data, steps=2)
+    single = tt.transfer(network(4), (singles[0], singles[1]), singles[2], wide, steps=2)
+    assert half.permutation == single.permutation and half.scores == single.scores
+    assert half.t == single.t > 0
+    for name, x in single.params.items():
+        assert torch.equal(half.params[name], x.to(dtype))
+
+
+def as_type(x, dtype):
+    return x.to(dtype) if x.is_floating_point() else x
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])

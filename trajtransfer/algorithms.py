@@ -40,7 +40,13 @@ class Step(NamedTuple):
 def moved(source: Trajectory, target: Params, t: int, pi: Permutation) -> Params:
     """``target + pi(source[t] - source[0])``, the transferred point (:eq:`transferred-trajectory`).
 
-    Raises ``ValueError`` for a step `t` that the source does not have.
+    Raises ``ValueError`` for a step that the source does not have.
+
+    Args:
+        source: The trajectory of the source, t = 0..T.
+        target: The initialisation to be moved.
+        t: The step, 0..T.
+        pi: The permutation of the source.
     """
     if not 0 <= t < len(source):
         raise ValueError(f"the source has no step {t}; its steps are 0..{len(source) - 1}")
@@ -48,7 +54,13 @@ def moved(source: Trajectory, target: Params, t: int, pi: Permutation) -> Params
 
 
 def naive(source: Trajectory, target: Params, spec: PermutationSpec) -> Iterator[Step]:
-    """Baseline: no permutation at all, ``target + (source[t] - source[0])``."""
+    """Baseline: no permutation at all, ``target + (source[t] - source[0])``.
+
+    Args:
+        source: The trajectory of the source, t = 0..T.
+        target: The initialisation to be moved.
+        spec: The groups of units, which stay where they are.
+    """
     _require_steps(source)
     pi = Permutation.identity(spec)
     for t in range(1, len(source)):
@@ -66,8 +78,12 @@ def oracle(
     """Baseline that knows the answer: weight matching of ``source[T] - source[0]`` to ``end -
     target``.
 
-    `end` is the target really trained from `target`; `generator` draws the order of the groups of
-    units.
+    Args:
+        source: The trajectory of the source, t = 0..T.
+        target: The initialisation to be moved.
+        spec: The groups of units.
+        end: The target as it was really trained from `target`.
+        generator: A CPU generator that draws the order of the groups in each sweep.
     """
     _require_steps(source)
     matching = match([(end - target, source[-1] - source[0])], spec, generator=generator)
@@ -87,6 +103,13 @@ def rebasin(
 
     It knows the trained target, as Oracle does, and aligns where both arrived instead of how they
     moved.
+
+    Args:
+        source: The trajectory of the source, t = 0..T.
+        target: The initialisation to be moved.
+        spec: The groups of units.
+        end: The target as it was really trained from `target`.
+        generator: A CPU generator that draws the order of the groups in each sweep.
     """
     _require_steps(source)
     matching = match([(end, source[-1])], spec, generator=generator)
@@ -149,8 +172,16 @@ def fgmt(
 ) -> Iterator[Step]:
     """Fast Gradient Matching along Trajectory (Algorithm 2, :eq:`gradient_matching-problem`).
 
-    Earlier pairs of gradients are kept where `cache` says: T pairs in all. The arguments are those
-    of `gmt`.
+    Earlier pairs of gradients are kept where `cache` says: T pairs in all.
+
+    Args:
+        source: The trajectory of the source, t = 0..T.
+        target: The initialisation to be moved.
+        spec: The groups of units.
+        gradients: A function (target point, source point) -> both gradients on one mini-batch.
+        generator: A CPU generator that draws the order of the groups in each sweep.
+        cache: Where gradients are kept, see `Pairs`.
+        max_sweeps: The most sweeps of each `match`.
     """
     _require_steps(source)
     pi = Permutation.identity(spec)

@@ -37,17 +37,15 @@ def require_batches(what: str, batches: Any) -> None:
         raise TypeError(f"{what} is a {kind}; pass a list of (inputs, labels) or a DataLoader")
 
 
-def endless_batches(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
-    """The batches on the device of the model, again and again."""
-    first = None
+def endless_batches(
+    batches: Iterable[Batch], device: torch.device, dtype: torch.dtype
+) -> Iterator[Batch]:
+    """The batches on a device, their floating numbers in a type, again and again."""
     while True:
         empty = True
         for number, batch in enumerate(batches, 1):
-            current = _to(batch, device, f"batch {number} of batches", first)
-            if first is None:
-                first = current
             empty = False
-            yield current
+            yield _to(batch, device, dtype, f"batch {number} of batches")
         if empty:
             raise ValueError(
                 "batches is empty or cannot be started again; "
@@ -55,14 +53,14 @@ def endless_batches(batches: Iterable[Batch], device: torch.device) -> Iterator[
             )
 
 
-def selected(selection: Iterable[Batch] | None, first: Batch) -> list[Batch]:
+def selected(selection: Iterable[Batch] | None, first: Batch, dtype: torch.dtype) -> list[Batch]:
     """The batches that steps are chosen on, checked and on the device of the first."""
     if selection is None:
         return [first]
     device = first[1].device
     chosen = []
     for number, batch in enumerate(selection, 1):
-        chosen.append(_to(batch, device, f"batch {number} of selection", first))
+        chosen.append(_to(batch, device, dtype, f"batch {number} of selection"))
     if not chosen:
         raise ValueError(
             "selection is empty; pass at least one (inputs, labels), or None for the first of "
@@ -128,8 +126,8 @@ def _tensor(x: Any) -> Any:
     return torch.from_numpy(x) if isinstance(x, np.ndarray) else x
 
 
-def _to(batch: Any, device: torch.device, what: str, first: Batch | None) -> Batch:
-    """A checked batch on a device; `first` is one that it has to resemble."""
+def _to(batch: Any, device: torch.device, dtype: torch.dtype, what: str) -> Batch:
+    """A checked batch on a device; classes and tokens, which are whole numbers, stay in theirs."""
     try:
         inputs, labels = labelled(batch)
     except (TypeError, ValueError) as error:
@@ -139,13 +137,11 @@ def _to(batch: Any, device: torch.device, what: str, first: Batch | None) -> Bat
             raise ValueError(
                 f"{what}: the {part} hold NaN or infinite entries; remove these samples"
             )
-    for x, earlier in zip(tensors_in(inputs), tensors_in(first[0]) if first else (), strict=False):
-        if x.is_floating_point() and x.dtype != earlier.dtype:
-            raise ValueError(
-                f"{what} has inputs of {x.dtype} and the first batch of {earlier.dtype}; "
-                "convert them to one type, that of the model"
-            )
-    return of_each(lambda x: x.to(device), inputs), labels.to(device)
+
+    def moved(x: Tensor) -> Tensor:
+        return x.to(device, dtype if x.is_floating_point() else x.dtype)
+
+    return of_each(moved, inputs), moved(labels)
 
 
 def _kind(data: Any) -> str:

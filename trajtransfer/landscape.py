@@ -40,8 +40,13 @@ def interpolate(
 ) -> Interpolation:
     """Scores of ``(1 - p) start + p end``.
 
-    `positions` are the p, rising from 0 to 1, or how many, evenly spaced; others raise
-    ``ValueError``.
+    Raises ``ValueError`` for positions that do not lead from 0 to 1.
+
+    Args:
+        start: The point at p = 0.
+        end: The point at p = 1.
+        evaluate: A function of a point to its `Score`.
+        positions: The p, rising from 0 to 1, or how many of them, evenly spaced.
     """
     if isinstance(positions, int):
         positions = [i / max(1, positions - 1) for i in range(positions)]
@@ -77,8 +82,15 @@ def plane(
 ) -> Plane:
     """Scores over the plane through three points, with `a` at the origin and `b` on the u axis.
 
-    The grid of ``resolution ** 2`` points covers the triangle and `margin` of its extent around it.
     Raises ``ValueError`` when the three points lie on a line.
+
+    Args:
+        a: The point at the origin.
+        b: The point on the u axis.
+        c: The third point.
+        evaluate: A function of a point to its `Score`.
+        resolution: How many points the grid has on a side.
+        margin: How far the grid goes beyond the triangle, as a share of its extent.
     """
     along = b - a
     width = along.norm()

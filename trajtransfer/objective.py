@@ -154,8 +154,13 @@ def paired_gradients(
     """A function ``(target point, source point) -> (target gradient, source gradient)`` for
     `transfer`.
 
-    Each call draws the next mini-batch from `batches` and computes both gradients on it (Algorithms
-    1 and 2).
+    Each call draws the next mini-batch and computes both gradients on it (Algorithms 1 and 2).
+
+    Args:
+        model: The structure of the network; it is only read.
+        batches: An iterator over mini-batches that does not end.
+        loss: The mean ``loss(outputs, labels)`` of a mini-batch.
+        micro_batch: The most samples at a time, see `gradient`.
     """
 
     def gradients(target: Params, source: Params) -> tuple[Params, Params]:
@@ -177,8 +182,13 @@ def running_statistics(
 ) -> Params:
     """All buffers of `model`, with BatchNorm statistics estimated anew at `params` (as in REPAIR).
 
-    Means and variances are cumulative averages over the micro-batches of `data`. `model`, with its
-    own statistics and momentum, is left as it was.
+    Means and variances are cumulative averages over the micro-batches of `data`.
+
+    Args:
+        model: The structure of the network; its own statistics and momentum are left as they were.
+        params: The point at which statistics are estimated.
+        data: Inputs (n, ...) with labels (n,), or what makes its own batches (`Samples`).
+        micro_batch: How many samples are taken at a time.
     """
     require_point(model, params)
     network = copy.deepcopy(model).eval()

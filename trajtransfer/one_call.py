@@ -25,9 +25,11 @@ from trajtransfer.specification import PermutationSpec
 from trajtransfer.states import (
     State,
     names_of_keys,
+    precision,
     state_of,
     state_point,
     trainable_device,
+    types_of,
     unwrapped,
     with_buffers,
 )
@@ -85,8 +87,10 @@ def transfer(
 
     Args:
         model: The architecture, and the device to compute on. It is left as it was.
-        source: The start and the end of the run, each a ``state_dict`` of `model`, in its types, or
-            a module or a checkpoint that holds one; prefixes of wrappers are taken off.
+        source: The start and the end of the run, each a ``state_dict`` of `model` in any floating
+            type, or a module or a checkpoint that holds one; prefixes of wrappers are taken off.
+            All is computed in float32, or in float64 where one of the states has it, and given back
+            in the types of the target.
         target: The initialisation to be moved, given alike. Buffers that are not running statistics
             are taken from it.
         batches: Mini-batches, started again when they end: each pair of gradients draws one. They
@@ -114,10 +118,11 @@ def transfer(
     model = unwrapped(model)
     device = trainable_device(model)
     states = {what: state_of(model, x, what) for what, x in _roles(source, target)}
-    start, end, initial = (state_point(model, x, what) for what, x in states.items())
+    dtype = precision(model, states.values())
+    network = with_buffers(model, states["the target"], dtype).eval()
+    start, end, initial = (state_point(network, x, what) for what, x in states.items())
     _require_training(start, end)
-    network = with_buffers(model, states["the target"]).eval()
-    endless = endless_batches(batches, device)
+    endless = endless_batches(batches, device, dtype)
     first = next(endless)
     examples = of_each(lambda x: x[:2], first[0])
     spec = _specification(network, examples)
@@ -131,12 +136,17 @@ def transfer(
     gradients = _Watched(paired_gradients(network, endless, loss=loss))
     order = torch.Generator().manual_seed(int(seed))
     moves = _moves(method, (line, initial, spec), gradients, generator=order, cache=cache)
-    chooser = _Chooser(network, loss, selected(selection, first))
+    chooser = _Chooser(network, loss, selected(selection, first, dtype))
     unmoved = Step(0, initial, Permutation.identity(spec))
     step, buffers = chooser.best_of(unmoved, moves, gradients)
+    types = types_of(model, states["the target"])
+    point, buffers = (_in_types(x, types) for x in (step.params, buffers))
     scores = tuple(chooser.scores)
-    names = names_of_keys(model)
-    return Transfer(step.t, step.params, buffers, step.permutation, scores, spec, names)
+    return Transfer(step.t, point, buffers, step.permutation, scores, spec, names_of_keys(model))
+
+
+def _in_types(point: Params, types: Mapping[str, torch.dtype]) -> Params:
+    return Params({name: x.to(types[name]) for name, x in point.items()})
 
 
 def _moves(

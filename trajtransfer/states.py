@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import torch
@@ -101,21 +101,44 @@ def state_of(model: nn.Module, given: Any, what: str) -> State:
     return given
 
 
+def precision(model: nn.Module, states: Iterable[State]) -> torch.dtype:
+    """The type to compute in: float32, or float64 where the model or a state has weights in it.
+
+    Gradients and their products lose too many digits in the half types.
+    """
+    own = dict(model.named_parameters())
+    held = [p.dtype for p in own.values()]
+    for state in states:
+        weights = (state[name] for name in own.keys() & state.keys())
+        held += [x.dtype for x in weights if isinstance(x, Tensor)]
+    return torch.float64 if torch.float64 in held else torch.float32
+
+
+def types_of(model: nn.Module, state: State) -> dict[str, torch.dtype]:
+    """The type of each parameter and buffer in a state, or in the model where the state lacks it.
+
+    Tensors come under the first of their names.
+    """
+    first = first_names(model)
+    own = {first[name]: x.dtype for name, x in named_tensors(model)}
+    return own | {first[name]: x.dtype for name, x in state.items() if name in first}
+
+
 def state_point(model: nn.Module, state: State, what: str) -> Params:
-    """The parameters of a state dict, on the device of the model."""
+    """The parameters of a state dict, on the device of the model and in its types."""
     own = dict(model.named_parameters())
     first = first_names(model)
     state = {**_by_first_names(state, first), **state}
     _require_names(model, state, what)
-    for name, p in own.items():
-        _require_like(state[name], p, name, what)
+    for name in own:
+        _require_weights(state[name], name, what)
     for name in state.keys() & first.keys():
         if first[name] in own and not torch.equal(state[name], state[first[name]]):
             raise ValueError(
                 f"{what} holds different tensors {first[name]!r} and {name!r}, which are one in "
                 "the model; pass a state_dict of the same architecture"
             )
-    return Params({n: state[n].detach().to(p.device, copy=True) for n, p in own.items()})
+    return Params({n: state[n].detach().to(p.device, p.dtype, copy=True) for n, p in own.items()})
 
 
 def _by_first_names(state: State, first: Mapping[str, str]) -> State:
@@ -141,8 +164,8 @@ def _require_names(model: nn.Module, state: State, what: str) -> None:
         )
 
 
-def with_buffers(model: nn.Module, state: State) -> nn.Module:
-    """A copy of `model` with the buffers of a state dict."""
+def with_buffers(model: nn.Module, state: State, dtype: torch.dtype) -> nn.Module:
+    """A copy of `model` in a floating type, with the buffers of a state dict."""
     with torch.inference_mode(False):  # tensors made in that mode cannot be traced
         copied = copy.deepcopy(model)
     buffers = dict(copied.named_buffers())
@@ -157,7 +180,7 @@ def with_buffers(model: nn.Module, state: State) -> nn.Module:
                 f"the target holds NaN or infinite entries in the buffer {name!r}; estimate it anew"
             )
     copied.load_state_dict(given, strict=False)
-    return copied
+    return copied.to(dtype)
 
 
 def names_of_keys(model: nn.Module) -> dict[str, str]:
@@ -166,14 +189,13 @@ def names_of_keys(model: nn.Module) -> dict[str, str]:
     return {key: first[key] for key in model.state_dict() if key in first}
 
 
-def _require_like(x: Tensor, p: Tensor, name: str, what: str) -> None:
-    """Raise unless `x` is a finite tensor of the type of the parameter `p`."""
+def _require_weights(x: Tensor, name: str, what: str) -> None:
+    """Raise unless `x` is a finite tensor of a floating type."""
     require_tensor(f"{name!r} of {what}", x)
-    if x.dtype != p.dtype:
+    if not x.is_floating_point():
         raise ValueError(
-            f"{what} has a tensor {name!r} of {x.dtype} and the model one of {p.dtype}; convert "
-            f"one of them, e.g. model.to({x.dtype}), or x.to({p.dtype}) for each tensor of the "
-            "state"
+            f"{what} has a tensor {name!r} of {x.dtype}, which is no floating type; pass the "
+            "weights as they were trained, not quantised"
         )
     if not x.isfinite().all():
         raise ValueError(

@@ -11,22 +11,7 @@ from tests.bad_inputs.transfers import NAN, batch, filled, inputs_as, labels_as,
 from trajtransfer.one_call import UNTRAINED
 
 DATA = [
-    (
-        "float64 inputs",
-        {"batches": inputs_as(torch.float64)},
-        "with weights of torch.float32 fails on the first inputs of batches",
-    ),
-    (
-        "bfloat16 inputs",
-        {"batches": inputs_as(torch.bfloat16)},
-        "of shape (2, 4) and torch.bfloat16",
-    ),
     ("integer inputs", {"batches": inputs_as(torch.int64)}, "of shape (2, 4) and torch.int64"),
-    (
-        "inputs of two types",
-        {"batches": [batch(), *inputs_as(torch.float64)]},
-        "batch 2 of batches has inputs of torch.float64",
-    ),
     (
         "narrow inputs",
         {"batches": [(torch.randn(8, 3), torch.zeros(8, dtype=torch.long))]},

@@ -43,12 +43,19 @@ def train(
     name: str,
     start: Checkpoint | None = None,
 ) -> Iterator[Checkpoint]:
-    """Train a copy of `model` on `data` by cross-entropy and yield a `Checkpoint` after each epoch.
+    """Train a copy of a network by cross-entropy and yield a `Checkpoint` after each epoch.
 
-    `seed` draws the order of the images, the augmentation and dropout, anew per epoch, so that
-    continuing from the checkpoint `start` gives the numbers of an uninterrupted run. Raises
-    `DivergedError` with the `name` of the run when its loss stops being finite, and ``ValueError``
-    when a batch is larger than the data.
+    Raises `DivergedError` when the loss stops being finite, and ``ValueError`` when a batch is
+    larger than the data.
+
+    Args:
+        model: The network; it is left as it was.
+        data: The images with their labels.
+        recipe: The optimiser, its schedule and its length.
+        seed: Draws the order of the images, the augmentation and dropout, anew per epoch, so that
+            what is continued gives the numbers of an uninterrupted run.
+        name: What errors call the run.
+        start: The checkpoint to continue from.
     """
     run = _prepared(model, data, recipe, name)
     first = 0
@@ -79,9 +86,18 @@ def snapshots(
     every: int,
     iterations: int,
 ) -> list[Params]:
-    """The weights at the start of `train`, then every `every` of its first `iterations` iterations.
+    """The weights at the start of `train`, then now and then during its first iterations.
 
     Raises ``ValueError`` when training is shorter than that.
+
+    Args:
+        model: The network; it is left as it was.
+        data: The images with their labels.
+        recipe: The optimiser, its schedule and its length.
+        seed: As of `train`.
+        name: What errors call the run.
+        every: After how many iterations weights are taken again.
+        iterations: How many iterations there are in all.
     """
     longest = recipe.epochs * math.ceil(len(data) / recipe.batch_size)
     if not 1 <= every <= iterations <= longest:

@@ -24,9 +24,14 @@ def check_invariance(
     inputs.
 
     The check is in float64. Weights and running statistics are perturbed first, so that ones and
-    zeros of an initialisation hide nothing. `inputs` gives the shapes (integer inputs are used as
-    they are); `generator` is a CPU generator. The error names the first group of units that changes
+    zeros of an initialisation hide nothing. The error names the first group of units that changes
     the output and the tensor axes where it acts.
+
+    Args:
+        model: The network; it is left as it was.
+        spec: The specification that is checked.
+        inputs: Inputs that give the shapes; whole numbers, such as tokens, are used as they are.
+        generator: A CPU generator that draws all that is random.
     """
     model = copy.deepcopy(model).cpu().double().eval()
     state = _perturbed_state(model, generator)
