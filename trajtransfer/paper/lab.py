@@ -66,7 +66,7 @@ class Lab:
 
     @property
     def _structure(self) -> dict[str, Any]:
-        """What decides it."""
+        """What decides the structure of the networks."""
         about = {"architecture": self.setting.architecture, "width": self.setting.width}
         return about | {"shape": self.task.shape, "classes": self.task.classes}
 
