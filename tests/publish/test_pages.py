@@ -90,10 +90,10 @@ def test_a_page_opens_with_what_became_of_each_claim_and_where_that_is_decided()
     outcomes = {verdict.claim.id: str(verdict.outcome.value).capitalize() for verdict in verdicts}
     lines = page("transfer_conv").cells[1].source.splitlines()
     (own,) = [line for line in lines if ">C13<" in line]
-    assert own.endswith(f"**{outcomes['C13']} here.**")
+    assert own.endswith(f"**{outcomes['C13']}, by what this page measures.**")
     (others,) = [line for line in lines if ">C6<" in line]
     where = "[another chapter](transfer_conv_again.ipynb)"
-    assert others.endswith(f"**{outcomes['C6']} here, which {where} decides.**")
+    assert others.endswith(f"**{outcomes['C6']}, by what {where} measures.**")
 
 
 def test_a_claim_whose_deciding_run_is_missing_is_not_decided():

@@ -152,8 +152,8 @@ def _here(verdict: Verdict, run: Run) -> str:
     words = WORDS[finding.outcome].strip("*").capitalize()
     decider = finding.check.record
     if decider == run.name:
-        return f"{words} here."
-    return f"{words} here, which [another chapter]({decider}.ipynb) decides."
+        return f"{words}, by what this page measures."
+    return f"{words}, by what [another chapter]({decider}.ipynb) measures."
 
 
 def _found(verdicts: Sequence[Verdict], run: Run, records: Records) -> str:
