@@ -13,10 +13,14 @@ Inputs = Tensor | tuple[Tensor, ...] | Mapping[str, Tensor]
 
 
 def arguments(inputs: Inputs) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
-    """The positional and the named arguments of a network."""
-    if isinstance(inputs, Mapping):
-        return (), dict(inputs)
-    return (inputs if isinstance(inputs, tuple) else (inputs,)), {}
+    """The positional and the named arguments of a network.
+
+    They are copies: a network that writes into them changes no data of the reader's.
+    """
+    copies = of_each(torch.clone, inputs)
+    if isinstance(copies, Mapping):
+        return (), dict(copies)
+    return (copies if isinstance(copies, tuple) else (copies,)), {}
 
 
 def tensors_in(value: Any) -> list[Tensor]:

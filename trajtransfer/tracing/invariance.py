@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -102,6 +104,17 @@ def _changed(model: nn.Module, before: Params, after: Params, inputs: Inputs) ->
 def _outputs(model: nn.Module, state: Params, inputs: Inputs) -> list[Tensor]:
     positional, named = arguments(inputs)
     given = [*positional, *named.values()]
-    with forward_pass(model, "in float64", given), torch.no_grad():
+    with forward_pass(model, "in float64", given), torch.no_grad(), _double_by_default():
         output = functional_call(model, dict(state), positional, named)
     return [x for x in tensors_in(output) if x.is_floating_point()]
+
+
+@contextmanager
+def _double_by_default() -> Iterator[None]:
+    """Let tensors that a network makes on its way, such as a first state, be of float64 too."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
