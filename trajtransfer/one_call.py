@@ -137,12 +137,11 @@ def transfer(
     order = torch.Generator().manual_seed(int(seed))
     moves = _moves(method, (line, initial, spec), gradients, generator=order, cache=cache)
     chooser = _Chooser(network, loss, selected(selection, first, dtype))
-    unmoved = Step(0, initial, Permutation.identity(spec))
-    step, buffers = chooser.best_of(unmoved, moves, gradients)
+    step, buffers = chooser.best_of(Step(0, initial, Permutation.identity(spec)), moves, gradients)
     types = types_of(model, states["the target"])
     point, buffers = (_in_types(x, types) for x in (step.params, buffers))
-    scores = tuple(chooser.scores)
-    return Transfer(step.t, point, buffers, step.permutation, scores, spec, names_of_keys(model))
+    found = (step.permutation, tuple(chooser.scores), spec, names_of_keys(model))
+    return Transfer(step.t, point, buffers, *found)
 
 
 def _in_types(point: Params, types: Mapping[str, torch.dtype]) -> Params:

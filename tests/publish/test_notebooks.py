@@ -92,6 +92,7 @@ def test_profiles_have_every_notebook(profile):
     assert {run.notebook for run in runs} == {path.stem for path in INPUTS}
 
 
+@pytest.mark.slow  # it reads all data
 def test_the_parameters_of_every_run_can_be_meant():
     """Those of each run once, in however many profiles it is."""
     runs = {}
