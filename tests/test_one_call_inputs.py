@@ -59,6 +59,63 @@ def test_half_types_are_computed_in_single_precision(dtype, generator):
         assert torch.equal(half.params[name], x.to(dtype))
 
 
+@pytest.mark.parametrize("role", ["model", "start", "end", "target"])
+def test_all_is_computed_in_double_precision_where_something_is_in_it(role, generator):
+    data = batches(generator)
+    run = [*trained(network(1), data), state(1)]
+    names = ("start", "end", "target")
+    types = {name: torch.float64 if name == role else torch.float32 for name in names}
+    start, end, target = (
+        {name: as_type(x, dtype) for name, x in one.items()}
+        for one, dtype in zip(run, types.values(), strict=True)
+    )
+    model = network(4).double() if role == "model" else network(4)
+    found = tt.transfer(model, (start, end), target, data, steps=2)
+    wide = [{name: as_type(x, torch.float64) for name, x in one.items()} for one in run]
+    double = tt.transfer(network(4).double(), (wide[0], wide[1]), wide[2], data, steps=2)
+    assert found.scores == double.scores and found.permutation == double.permutation
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_every_type_is_transferred_in_inference_mode(dtype):
+    plain = small_transfer(dtype)
+    with torch.inference_mode():
+        assert same(small_transfer(dtype), plain)
+
+
+class Rotated(nn.Module):
+    """Has a complex buffer and one that half precision could not hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(6, 6)
+        self.head = nn.Linear(6, 2)
+        self.register_buffer("turn", torch.polar(torch.ones(3), torch.rand(3)))
+        self.register_buffer("large", torch.tensor(1e5))
+
+    def forward(self, x):
+        turned = torch.view_as_complex(x.reshape(-1, 3, 2)) * self.turn
+        x = torch.view_as_real(turned).reshape(-1, 6) * (self.large / 1e5)
+        return self.head(torch.relu(self.first(x)))
+
+
+def test_buffers_are_those_of_the_target_whatever_type_the_model_has(generator):
+    start, end, target = (network(seed, Rotated).state_dict() for seed in (1, 2, 3))
+    model = network(4, Rotated)
+    model.first.half()
+    model.head.half()
+    model.large = torch.tensor(0.0, dtype=torch.float16)
+    found = tt.transfer(model, (start, end), target, batches(generator), steps=2)
+    assert torch.equal(found.buffers["turn"], target["turn"])
+    assert found.buffers["large"] == 1e5
+
+
+def test_a_result_that_is_too_large_for_its_type_is_named(generator):
+    data = [(500 * x, y) for x, y in batches(generator, torch.float16)]
+    with pytest.raises(ValueError, match=r"the result overflows torch.float16 at '1.running_var'"):
+        small_transfer(torch.float16, batches=data)
+
+
 def as_type(x, dtype):
     return x.to(dtype) if x.is_floating_point() else x
 

@@ -132,16 +132,18 @@ def _to(batch: Any, device: torch.device, dtype: torch.dtype, what: str) -> Batc
         inputs, labels = labelled(batch)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{what}: {error}") from error
+
+    def moved(x: Tensor) -> Tensor:
+        return x.to(device, dtype if x.is_floating_point() else x.dtype)
+
+    inputs = of_each(moved, inputs)
+    labels = moved(labels)
     for part, tensors in (("inputs", tensors_in(inputs)), ("labels", [labels])):
         if not all(x.isfinite().all() for x in tensors):
             raise ValueError(
                 f"{what}: the {part} hold NaN or infinite entries; remove these samples"
             )
-
-    def moved(x: Tensor) -> Tensor:
-        return x.to(device, dtype if x.is_floating_point() else x.dtype)
-
-    return of_each(moved, inputs), moved(labels)
+    return inputs, labels
 
 
 def _kind(data: Any) -> str:

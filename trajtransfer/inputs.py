@@ -17,10 +17,18 @@ def arguments(inputs: Inputs) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
 
     They are copies: a network that writes into them changes no data of the reader's.
     """
-    copies = of_each(torch.clone, inputs)
-    if isinstance(copies, Mapping):
-        return (), dict(copies)
-    return (copies if isinstance(copies, tuple) else (copies,)), {}
+    if isinstance(inputs, Mapping):
+        return (), {name: _copied(x) for name, x in inputs.items()}
+    return tuple(map(_copied, inputs if isinstance(inputs, tuple) else (inputs,))), {}
+
+
+def _copied(value: Any) -> Any:
+    """A value with copies of the tensors in it, and everything else as it is."""
+    if isinstance(value, Tensor):
+        return value.clone()
+    if type(value) in (list, tuple):
+        return type(value)(map(_copied, value))
+    return value
 
 
 def tensors_in(value: Any) -> list[Tensor]:

@@ -24,12 +24,12 @@ from trajtransfer.schedules import SCHEDULES
 from trajtransfer.specification import PermutationSpec
 from trajtransfer.states import (
     State,
+    like,
     names_of_keys,
     precision,
     state_of,
     state_point,
     trainable_device,
-    types_of,
     unwrapped,
     with_buffers,
 )
@@ -89,13 +89,14 @@ def transfer(
         model: The architecture, and the device to compute on. It is left as it was.
         source: The start and the end of the run, each a ``state_dict`` of `model` in any floating
             type, or a module or a checkpoint that holds one; prefixes of wrappers are taken off.
-            All is computed in float32, or in float64 where one of the states has it, and given back
-            in the types of the target.
+            All is computed in float32, or in float64 where the model or a state has it, and given
+            back in the types of the target.
         target: The initialisation to be moved, given alike. Buffers that are not running statistics
             are taken from it.
         batches: Mini-batches, started again when they end: each pair of gradients draws one. They
             are (inputs, labels), with inputs alone, in a tuple or in a dictionary; several inputs
             with the labels behind them; or dictionaries with ``"labels"``, as Hugging Face has.
+            Their floating numbers are converted to the type that is computed in.
         loss: The mean ``loss(outputs, labels)`` of a mini-batch; the outputs are the logits alone
             where a model returns more by name.
         method: ``"fgmt"``, ``"gmt"``, or ``"naive"``, which has no permutation.
@@ -138,14 +139,9 @@ def transfer(
     moves = _moves(method, (line, initial, spec), gradients, generator=order, cache=cache)
     chooser = _Chooser(network, loss, selected(selection, first, dtype))
     step, buffers = chooser.best_of(Step(0, initial, Permutation.identity(spec)), moves, gradients)
-    types = types_of(model, states["the target"])
-    point, buffers = (_in_types(x, types) for x in (step.params, buffers))
+    point, buffers = (like(states["the target"], model, x) for x in (step.params, buffers))
     found = (step.permutation, tuple(chooser.scores), spec, names_of_keys(model))
     return Transfer(step.t, point, buffers, *found)
-
-
-def _in_types(point: Params, types: Mapping[str, torch.dtype]) -> Params:
-    return Params({name: x.to(types[name]) for name, x in point.items()})
 
 
 def _moves(

@@ -15,6 +15,7 @@ State = Mapping[str, Tensor]
 # Where checkpoints keep the state of a model, and what wrappers put before its names.
 WRAPPED = ("state_dict", "model_state_dict", "model", "module")
 PREFIXES = ("module.", "_orig_mod.", "model.")
+TRAINED = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -106,22 +107,30 @@ def precision(model: nn.Module, states: Iterable[State]) -> torch.dtype:
 
     Gradients and their products lose too many digits in the half types.
     """
-    own = dict(model.named_parameters())
-    held = [p.dtype for p in own.values()]
+    held = [p.dtype for p in model.parameters()]
+    weights = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     for state in states:
-        weights = (state[name] for name in own.keys() & state.keys())
-        held += [x.dtype for x in weights if isinstance(x, Tensor)]
+        found = (state[name] for name in weights & state.keys())
+        held += [x.dtype for x in found if isinstance(x, Tensor)]
     return torch.float64 if torch.float64 in held else torch.float32
 
 
-def types_of(model: nn.Module, state: State) -> dict[str, torch.dtype]:
-    """The type of each parameter and buffer in a state, or in the model where the state lacks it.
+def like(state: State, model: nn.Module, point: Params) -> Params:
+    """A point in the types of a state, or in those of the model where the state lacks a tensor.
 
-    Tensors come under the first of their names.
+    Raises ``ValueError`` where a number is too large for its type.
     """
     first = first_names(model)
-    own = {first[name]: x.dtype for name, x in named_tensors(model)}
-    return own | {first[name]: x.dtype for name, x in state.items() if name in first}
+    types = {first[name]: x.dtype for name, x in named_tensors(model)}
+    types |= {first[name]: x.dtype for name, x in state.items() if name in first}
+    found = {name: x.to(types[name]) for name, x in point.items()}
+    for name, x in found.items():
+        if not x.isfinite().all():
+            raise ValueError(
+                f"the result overflows {x.dtype} at {name!r}; pass the target in float32, e.g. "
+                "{name: x.float() for name, x in state.items()}"
+            )
+    return Params(found)
 
 
 def state_point(model: nn.Module, state: State, what: str) -> Params:
@@ -165,9 +174,10 @@ def _require_names(model: nn.Module, state: State, what: str) -> None:
 
 
 def with_buffers(model: nn.Module, state: State, dtype: torch.dtype) -> nn.Module:
-    """A copy of `model` in a floating type, with the buffers of a state dict."""
+    """A copy of `model` in float32 or float64, with the buffers of a state dict."""
     with torch.inference_mode(False):  # tensors made in that mode cannot be traced
         copied = copy.deepcopy(model)
+        copied = copied.double() if dtype is torch.float64 else copied.float()
     buffers = dict(copied.named_buffers())
     given = {name: x for name, x in state.items() if name in buffers}
     for name, x in given.items():
@@ -180,7 +190,7 @@ def with_buffers(model: nn.Module, state: State, dtype: torch.dtype) -> nn.Modul
                 f"the target holds NaN or infinite entries in the buffer {name!r}; estimate it anew"
             )
     copied.load_state_dict(given, strict=False)
-    return copied.to(dtype)
+    return copied
 
 
 def names_of_keys(model: nn.Module) -> dict[str, str]:
@@ -190,12 +200,12 @@ def names_of_keys(model: nn.Module) -> dict[str, str]:
 
 
 def _require_weights(x: Tensor, name: str, what: str) -> None:
-    """Raise unless `x` is a finite tensor of a floating type."""
+    """Raise unless `x` is a finite tensor of one of the `TRAINED` types."""
     require_tensor(f"{name!r} of {what}", x)
-    if not x.is_floating_point():
+    if x.dtype not in TRAINED:
         raise ValueError(
-            f"{what} has a tensor {name!r} of {x.dtype}, which is no floating type; pass the "
-            "weights as they were trained, not quantised"
+            f"{what} has a tensor {name!r} of {x.dtype}, in which no network is trained; pass the "
+            "weights as they were before they were quantised"
         )
     if not x.isfinite().all():
         raise ValueError(

@@ -117,6 +117,6 @@ STATES = [
     (
         "bool target",
         {"target": as_type(torch.bool)},
-        "of torch.bool, which is no floating type; pass the weights",
+        "of torch.bool, in which no network is trained; pass the weights",
     ),
 ]

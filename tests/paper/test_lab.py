@@ -22,6 +22,7 @@ from trajtransfer.paper.recipe import Recipe
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.setting import Setting
 from trajtransfer.paper.settings import setting
+from trajtransfer.paper.structures import Analysis
 from trajtransfer.paper.units import Kept
 from trajtransfer.schedules import cosine
 from trajtransfer.specification import PermutationSpec
@@ -77,8 +78,8 @@ def test_the_specification_is_derived_and_checked_once_for_all_methods(project, 
             for step in lab.steps(method, seeds):
                 assert step.permutation.spec is lab.spec
     assert len(derived) == len(checked) == 1
-    _, spec, *_ = checked[0]
-    assert spec == lab.spec
+    model, spec, *_ = checked[0]
+    assert spec == lab.spec and str(model) == str(lab.model)
     assert lab.spec == permutation_spec(lab.initialised(1), torch.zeros(2, 1, 28, 28))
     assert Lab(lab.setting, "cpu").spec == lab.spec and len(derived) == 1  # read back
 
@@ -371,7 +372,7 @@ def addresses(monkeypatch):
 
     monkeypatch.setattr(laboratory, "kept", spy)
     monkeypatch.setattr(networks, "checksums", lambda chosen, device: {chosen.dataset: "c0ffee"})
-    monkeypatch.setattr(Lab, "spec", PermutationSpec({}, {}))
+    monkeypatch.setattr(Lab, "_analysis", Analysis(PermutationSpec({}, {}), 7))
     return asked
 
 
@@ -454,9 +455,11 @@ def test_other_data_code_devices_and_specifications_are_another_unit(addresses, 
             ask()
     monkeypatch.setattr(networks, "checksums", lambda *_: {"mnist-5k": "other"})
     ask()
-    monkeypatch.setattr(Lab, "spec", PermutationSpec({"hidden": 3}, {}))
+    monkeypatch.setattr(Lab, "_analysis", Analysis(PermutationSpec({"hidden": 3}, {}), 7))
     ask()
-    assert len(addresses) == 6
+    monkeypatch.setattr(Lab, "_analysis", Analysis(PermutationSpec({"hidden": 3}, {}), 8))
+    ask()
+    assert len(addresses) == 7
     assert all(addresses.count(address) == 1 for address in addresses)
 
 
@@ -467,7 +470,7 @@ def test_the_data_of_pre_training_count_too(monkeypatch):
         return SimpleNamespace(checksum=f"of {chosen.name}")
 
     monkeypatch.setattr(networks, "task_of", task_of)
-    monkeypatch.setattr(Lab, "spec", PermutationSpec({}, {}))
+    monkeypatch.setattr(Lab, "_analysis", Analysis(PermutationSpec({}, {}), 7))
     lab = Lab(replace(TINY, pretrained=replace(PARENT, dataset="fashion-mnist")), "cpu")
     expected = {"fashion-mnist": "of earlier", "mnist-5k": "of mnist5k-mlp"}
     assert lab.checksums() == lab.identity["data"] == expected

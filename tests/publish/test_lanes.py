@@ -32,7 +32,7 @@ def short_run(number, **changes):
 
 def checkout(folder, lanes, *runs):
     """A project whose quick profile has these runs in so many lanes."""
-    root = project(folder, "transfer", list(runs))
+    root = project(folder, "transfer", [])
     set_runs(root, lanes, *runs)
     return root
 
@@ -48,7 +48,7 @@ def accuracies(rows):
 
 
 def test_two_lanes_give_the_numbers_and_the_order_of_the_profile(tmp_path, monkeypatch):
-    """A run that fails is named, the others are made and kept, and mended it takes its place."""
+    """And one that fails is named, the others are made and kept, and mended it takes its place."""
     monkeypatch.setenv("TRAJTRANSFER_HOME", str(tmp_path))
     output = tmp_path / "results"
     root = checkout(tmp_path, 2, short_run(1, setting="mnist-mlp"), short_run(3), short_run(5))

@@ -1,4 +1,4 @@
-"""Every number of every record, changed: the change is found at its place."""
+"""Every number of a record of every kind, changed: the change is found at its place."""
 
 from __future__ import annotations
 

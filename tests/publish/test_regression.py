@@ -22,7 +22,7 @@ from trajtransfer.publish.differences import differences, elsewhere
 REFERENCE = ROOT / "tests" / "reference"
 SANITIZE = ROOT / "tests" / "sanitize.cfg"
 NAMES = sorted(path.stem for path in REFERENCE.glob("*.ipynb"))
-# Each on whichever worker is free: they have nothing in common.
+# Each on whichever worker is free; one that needs what another is making waits for it.
 APART = [pytest.param(name, marks=pytest.mark.xdist_group(f"reference {name}")) for name in NAMES]
 pytestmark = pytest.mark.slow
 
@@ -45,6 +45,7 @@ def nbval(folder: Path, name: str, home: Path) -> subprocess.CompletedProcess[st
         "OMP_NUM_THREADS": "1",
         "TQDM_DISABLE": "1",
         "TRAJTRANSFER_HOME": str(home),
+        "TRAJTRANSFER_NOTICES": str(folder / "notices"),
         "TRAJTRANSFER_PROFILE": "reference",
         "TRAJTRANSFER_RECORDS": str(folder),
     }

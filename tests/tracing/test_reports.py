@@ -184,3 +184,20 @@ def test_a_network_that_writes_into_its_inputs_changes_no_data(generator):
     batches = [(inputs, labels)]
     tt.transfer(model, (start, dict(theta)), WritesIntoItsInput().state_dict(), batches, steps=2)
     assert torch.equal(inputs, before)
+
+
+def test_arguments_that_are_no_tensors_stay_what_they_are(generator):
+    inputs = {"x": torch.randn(3, 4, generator=generator), "flag": False}
+    spec = tt.permutation_spec(Flagged(), inputs)
+    assert dict(spec.sizes) == {"hidden": 6}
+    tt.check_invariance(Flagged(), spec, {"x": inputs["x"]}, generator)
+
+
+class Flagged(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(4, 6)
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x, flag=False):
+        return self.head(torch.tanh(self.hidden(x)) if flag else torch.relu(self.hidden(x)))

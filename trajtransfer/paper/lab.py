@@ -208,16 +208,17 @@ class Lab:
 
         `make` is a function of a module, its arguments are JSON, pairs of seeds or laboratories,
         and what it returns is JSON, such as a list of tidy rows. It is made anew when its
-        arguments, the setting, the data, the device or the code change, and by nothing else.
+        arguments, the setting, the data, the specification, the device or the code change, and by
+        nothing else.
         """
-        address = self.identity | {
-            "made by": f"{make.__module__}.{make.__qualname__}",
-            "arguments": [_plain(argument) for argument in arguments],
-            **circumstances(make.__module__, self.device),
-        }
         words = [make.__name__, self.setting.name, f"w{self.setting.width:g}"]
         words += [_word(argument) for argument in arguments]
         with self.clock.apart():
+            address = self.identity | {
+                "made by": f"{make.__module__}.{make.__qualname__}",
+                "arguments": [_plain(argument) for argument in arguments],
+                **circumstances(make.__module__, self.device),
+            }
             found = kept("-".join(words), address, lambda: make(self, *arguments))
         self.clock.add(make.__name__, found)
         return found.content
@@ -232,7 +233,7 @@ class Lab:
         return {
             "setting": self.setting.identity(),
             "data": self.checksums(),
-            "specification": digest(self.spec),
+            "structure": digest(self._analysis),
         }
 
     def checksums(self) -> dict[str, str]:

@@ -48,6 +48,13 @@ def _made(structure: Content, examples: tuple[Tensor, Tensor]) -> Content:
     return {"specification": written(spec), "sample operations": operations}
 
 
+def digest(analysis: Analysis) -> str:
+    """A digest of all of an analysis that decides numbers, the order of groups included."""
+    about = {**written(analysis.spec), "sample operations": analysis.sample_operations}
+    del about["pinned"]  # words for the reader
+    return sha256(json.dumps(about).encode()).hexdigest()[:16]
+
+
 def written(spec: PermutationSpec) -> Content:
     """A specification as JSON; groups of units keep their order, which matching depends on."""
     return {
@@ -63,11 +70,6 @@ def read(content: Content) -> PermutationSpec:
     axes = {name: tuple(map(_axis, found)) for name, found in content["axes"].items()}
     buffers = frozenset(content["buffers"])
     return PermutationSpec(content["sizes"], axes, buffers, tuple(content["pinned"]))
-
-
-def digest(spec: PermutationSpec) -> str:
-    """A digest of all that a specification says, the order of its groups included."""
-    return sha256(json.dumps(written(spec)).encode()).hexdigest()[:16]
 
 
 def _axis(parts: list[list[Any]]) -> Axis:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
 
 from trajtransfer.forward import forward_pass
 from trajtransfer.inputs import Inputs, arguments, of_each, tensors_in
@@ -16,6 +16,7 @@ from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation
 from trajtransfer.specification import PermutationSpec
 
+MADE = (torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn)
 ROUNDING = 1e-6  # some networks compute a part in float32, whatever their type
 
 
@@ -102,19 +103,19 @@ def _changed(model: nn.Module, before: Params, after: Params, inputs: Inputs) ->
 
 
 def _outputs(model: nn.Module, state: Params, inputs: Inputs) -> list[Tensor]:
-    positional, named = arguments(inputs)
-    given = [*positional, *named.values()]
-    with forward_pass(model, "in float64", given), torch.no_grad(), _double_by_default():
-        output = functional_call(model, dict(state), positional, named)
+    with forward_pass(model, "in float64", tensors_in(inputs)), torch.no_grad():
+        try:
+            output = functional_call(model, dict(state), *arguments(inputs))
+        except RuntimeError:  # of two types, most often
+            with _Double():
+                output = functional_call(model, dict(state), *arguments(inputs))
     return [x for x in tensors_in(output) if x.is_floating_point()]
 
 
-@contextmanager
-def _double_by_default() -> Iterator[None]:
-    """Let tensors that a network makes on its way, such as a first state, be of float64 too."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
+class _Double(TorchFunctionMode):
+    """Lets tensors that a network makes on its way, such as a first state, be of float64 too."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in MADE:
+            kwargs = {"dtype": torch.float64} | (kwargs or {})
+        return func(*args, **(kwargs or {}))
