@@ -122,7 +122,7 @@ def like(state: State, model: nn.Module, point: Params) -> Params:
     """
     first = first_names(model)
     types = {first[name]: x.dtype for name, x in named_tensors(model)}
-    types |= {first[name]: x.dtype for name, x in state.items() if name in first}
+    types |= {name: x.dtype for name, x in _by_first_names(state, first).items()}
     found = {name: x.to(types[name]) for name, x in point.items()}
     for name, x in found.items():
         if not x.isfinite().all():

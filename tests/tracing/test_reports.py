@@ -10,6 +10,7 @@ from collections import Counter
 
 import pytest
 import torch
+from small_transfers import network
 from torch import nn
 from torch.nn import functional as F
 
@@ -134,7 +135,7 @@ FOUND: list[tuple] = [
     ("make", "shape", "sizes"), FOUND, ids=lambda x: getattr(x, "__name__", "")
 )
 def test_a_symmetry_is_found_and_is_one(make, shape, sizes, generator):
-    model = make()
+    model = network(0, make)
     inputs = torch.randn(3, *shape, generator=generator)
     spec = tt.permutation_spec(model, inputs)
     assert dict(Counter(spec.sizes.values())) == sizes
@@ -145,7 +146,7 @@ def test_a_symmetry_is_found_and_is_one(make, shape, sizes, generator):
 def test_units_of_a_state_stay_and_those_around_them_move(generator):
     """A state stands on two axes of one weight, which is a quadratic assignment."""
     inputs = torch.randn(3, 4, 3, generator=generator)
-    model = HandWrittenCell()
+    model = network(0, HandWrittenCell)
     with pytest.warns(UserWarning, match=r"units on two axes of 'state\.weight'"):
         spec = tt.permutation_spec(model, inputs)
     assert dict(spec.sizes) == {"into": 6}
@@ -176,21 +177,22 @@ def test_a_network_that_writes_into_its_inputs_changes_no_data(generator):
     inputs = torch.randn(8, 4, generator=generator)
     labels = torch.arange(8) % 2
     before = inputs.clone()
-    model = WritesIntoItsInput()
+    model = network(1, WritesIntoItsInput)
     theta = tt.parameters(model)
     first = tt.gradient(model, theta, (inputs, labels))
     assert (tt.gradient(model, theta, (inputs, labels)) - first).norm() == 0
     start = {name: 0.5 * x for name, x in theta.items()}
-    batches = [(inputs, labels)]
-    tt.transfer(model, (start, dict(theta)), WritesIntoItsInput().state_dict(), batches, steps=2)
+    target = network(2, WritesIntoItsInput).state_dict()
+    tt.transfer(model, (start, dict(theta)), target, [(inputs, labels)], steps=2)
     assert torch.equal(inputs, before)
 
 
 def test_arguments_that_are_no_tensors_stay_what_they_are(generator):
     inputs = {"x": torch.randn(3, 4, generator=generator), "flag": False}
-    spec = tt.permutation_spec(Flagged(), inputs)
+    model = network(0, Flagged)
+    spec = tt.permutation_spec(model, inputs)
     assert dict(spec.sizes) == {"hidden": 6}
-    tt.check_invariance(Flagged(), spec, {"x": inputs["x"]}, generator)
+    tt.check_invariance(model, spec, {"x": inputs["x"]}, generator)
 
 
 class Flagged(nn.Module):
