@@ -7,8 +7,11 @@ from itertools import product
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import trajtransfer as tt
+from trajtransfer.landscape import frame
 
 
 def point(*values: float) -> tt.Params:
@@ -59,6 +62,21 @@ def test_a_plane_keeps_distances_and_sees_its_points():
         for j, u in enumerate(found.u):
             assert found.scores[i][j].loss == pytest.approx(math.hypot(u, v))
     assert found.u[0] < 0 < found.points[1][0] < found.u[-1]
+
+
+@given(seed=st.integers(0, 2**31))
+def test_coordinates_in_a_frame_are_those_of_the_nearest_point(seed):
+    generator = torch.Generator().manual_seed(seed)
+    a, b, c, away = (point(*torch.randn(6, generator=generator).tolist()) for _ in range(4))
+    within = frame(a, b, c)
+    assert within.coordinates(a) == pytest.approx((0, 0, 0))
+    assert within.coordinates(b) == pytest.approx(((b - a).norm(), 0, 0))
+    u, v, distance = within.coordinates(away)
+    nearest = within.point(u, v)
+    assert (away - nearest).norm() == pytest.approx(distance)
+    assert within.coordinates(nearest) == pytest.approx((u, v, 0))
+    for corner in (a, b, c):  # the shortest way to a plane is at right angles to it
+        assert (away - nearest) @ (corner - nearest) == pytest.approx(0, abs=1e-9)
 
 
 def test_bad_geometry_is_refused():

@@ -58,6 +58,49 @@ def interpolate(
 
 
 @dataclass(frozen=True)
+class Frame:
+    """A plane in weight space: its `origin`, and the directions `u` and `v`, of length 1."""
+
+    origin: Params
+    u: Params
+    v: Params
+
+    def coordinates(self, point: Params) -> tuple[float, float, float]:
+        """Where a point falls on the plane, (u, v), and its distance from there."""
+        away = point - self.origin
+        u = away @ self.u
+        v = away @ self.v
+        return u, v, (away - u * self.u - v * self.v).norm()
+
+    def point(self, u: float, v: float) -> Params:
+        """The point of the plane at such coordinates."""
+        return self.origin + u * self.u + v * self.v
+
+
+def frame(a: Params, b: Params, c: Params) -> Frame:
+    """The plane through three points, with `a` at the origin, `b` on the u axis and `c` above it.
+
+    Raises ``ValueError`` when the three points lie on a line.
+
+    Args:
+        a: The point at the origin.
+        b: The point on the u axis.
+        c: A point beside that axis.
+    """
+    along = b - a
+    width = along.norm()
+    if width == 0:
+        raise ValueError("the points a and b of the plane are the same")
+    u = along * (1 / width)
+    across = c - a
+    across = across - (across @ u) * u
+    height = across.norm()
+    if height <= 1e-6 * width:
+        raise ValueError("the three points lie on a line and span no plane")
+    return Frame(a, u, across * (1 / height))
+
+
+@dataclass(frozen=True)
 class Plane:
     """Scores over a plane: ``scores[i][j]`` at ``(u[j], v[i])``, in units of distance in weight
     space.
@@ -80,7 +123,7 @@ def plane(
     resolution: int = 11,
     margin: float = 0.2,
 ) -> Plane:
-    """Scores over the plane through three points, with `a` at the origin and `b` on the u axis.
+    """Scores over the `frame` of three points, with `a` at the origin and `b` on the u axis.
 
     Raises ``ValueError`` when the three points lie on a line.
 
@@ -92,22 +135,15 @@ def plane(
         resolution: How many points the grid has on a side.
         margin: How far the grid goes beyond the triangle, as a share of its extent.
     """
-    along = b - a
-    width = along.norm()
-    if width == 0:
-        raise ValueError("the points a and b of the plane are the same")
-    u = along * (1 / width)
-    shift = (c - a) @ u
-    across = (c - a) - shift * u
-    height = across.norm()
-    if height <= 1e-6 * width:
-        raise ValueError("the three points lie on a line and span no plane")
-    v = across * (1 / height)
+    found = frame(a, b, c)
+    width = (b - a).norm()
+    shift = (c - a) @ found.u
+    height = (c - a) @ found.v
     us = _grid(min(0, shift), max(width, shift), margin, resolution)
     vs = _grid(0, height, margin, resolution)
     scores = []
     for y in vs:
-        scores.append(tuple(evaluate(a + x * u + y * v) for x in us))
+        scores.append(tuple(evaluate(found.point(x, y)) for x in us))
     return Plane(us, vs, tuple(scores), ((0.0, 0.0), (width, 0.0), (shift, height)))
 
 

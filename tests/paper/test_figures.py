@@ -414,9 +414,10 @@ def test_segments_start_at_the_transferred_network():
 def test_a_plane_is_drawn_with_its_corners(what):
     grid = tuple(scores(*(0.1 * u + 0.2 * v for u in range(4))) for v in range(4))
     found = Plane((0, 1, 2, 3), (0, 1, 2, 3), grid, ((0, 0), (2, 0), (1, 2)))
-    ax = drawn(figures.plane, found, ["target", "FGMT+FT", "source"], what)
-    assert legend(ax) == ["target", "FGMT+FT", "source"]
-    assert [points(one) for one in ax.lines] == [[(0, 0)], [(2, 0)], [(1, 2)]]
+    path = pd.DataFrame({"t": [0, 1], "u": [0.0, 1.0], "v": [0.5, 2.0]})
+    ax = drawn(figures.plane, found, ["target", "FGMT+FT", "source"], what, path)
+    assert legend(ax) == ["steps of FGMT", "target", "FGMT+FT", "source"]
+    assert [points(one) for one in ax.lines] == [[(0, 0.5), (1, 2)], [(0, 0)], [(2, 0)], [(1, 2)]]
     (bar,) = [other for other in ax.figure.axes if other is not ax]
     unit = {"accuracy": "%", "loss": "nats"}[what]
     assert bar.get_ylabel() == f"validation {what} ({unit})"

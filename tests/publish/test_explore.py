@@ -78,17 +78,28 @@ def test_a_plane_shows_accuracy_or_loss_with_the_points_that_span_it():
         for v in (0.0, 1.0)
     ]
     corners = [{"corner": name, "u": 0.5, "v": 0.5} for name in ("a", "b", "c")]
-    html = explore.explored("basins-plane", record(tables={"plane": rows, "corners": corners}))
-    accuracy, loss, points = data_of(html)["data"]
+    path = [{"t": t, "u": t / 4, "v": 0.0, "distance": 3.0 - t} for t in range(3)]
+    tables = {"plane": rows, "corners": corners, "path": path}
+    html = explore.explored("basins-plane", record(tables=tables))
+    accuracy, loss, points, line, place = data_of(html)["data"]
     assert accuracy["z"] == [pytest.approx([0, 10, 20]), pytest.approx([20, 30, 40])]
     assert (accuracy["visible"], loss["visible"]) == (True, False)
     assert loss["z"][0] == pytest.approx([0, 2, 4]) and max(loss["z"][1]) == pytest.approx(4.5)
     assert points["text"] == ["a", "b", "c"]
     menu = data_of(html)["layout"]["updatemenus"][0]
     assert [button["args"][0]["visible"] for button in menu["buttons"]] == [
-        [True, False, True],
-        [False, True, True],
+        [True, False, True, True, True],
+        [False, True, True, True, True],
     ]
+    assert line["x"] == [0, 0.25, 0.5] and place["x"] == [0]
+    frames = data_of(html)["frames"]
+    assert [(frame["name"], frame["traces"]) for frame in frames] == [
+        ("0", [4]),
+        ("1", [4]),
+        ("2", [4]),
+    ]
+    assert [frame["data"][0]["x"] for frame in frames] == [[0], [0.25], [0.5]]
+    assert frames[2]["data"][0]["text"] == ["1 off the plane"]
 
 
 def test_other_figures_have_none_and_every_explored_one_is_drawn_by_a_notebook():

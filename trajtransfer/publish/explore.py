@@ -24,6 +24,7 @@ LAYOUT = {
 }
 WALK = "permutation_symmetry-transferred"
 PLANE = "basins-plane"
+PLANE_TABLES = ("plane", "corners", "path")
 
 
 def explored(figure: str, record: RecordFile) -> str | None:
@@ -32,8 +33,8 @@ def explored(figure: str, record: RecordFile) -> str | None:
         drawn = walk(pd.DataFrame(record.tables["walk"]))
         return folded("Move along the trajectory, step by step", drawn)
     if figure == PLANE:
-        drawn = plane(*(pd.DataFrame(record.tables[name]) for name in ("plane", "corners")))
-        return folded("Read the plane: values, accuracy or loss", drawn)
+        drawn = plane(*(pd.DataFrame(record.tables[name]) for name in PLANE_TABLES))
+        return folded("Move through the plane, step by step; accuracy or loss", drawn)
     if figure in EXPLORED:
         what = EXPLORED[figure]
         drawn = curves(pd.DataFrame(record.tables[what.table]), what)

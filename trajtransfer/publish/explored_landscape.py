@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from plotly import graph_objects as go
 
 from trajtransfer.paper.figures.landscape import UNITS
+from trajtransfer.paper.figures.style import style_of
 
 ACCURACY = "validation accuracy (%)"
 LOSS = "validation loss (nats), at most its ninth decile"
@@ -21,20 +23,18 @@ def walk(rows: pd.DataFrame) -> go.Figure:
         traces = [_line(weight) for weight in mine.to_dict("records")]
         frames.append(go.Frame(data=traces, name=str(t), layout={"annotations": _titles(mine)}))
     figure = go.Figure(data=frames[0].data, frames=frames)
-    steps = [
-        {"label": frame.name, "method": "animate", "args": [[frame.name], {"mode": "immediate"}]}
-        for frame in frames
-    ]
-    slider = {"steps": steps, "currentvalue": {"prefix": "step t = "}, "pad": {"t": 20}}
     titles = frames[0].layout.annotations
-    figure.update_layout(annotations=titles, sliders=[slider], showlegend=False)
+    figure.update_layout(annotations=titles, sliders=[_slider(frames)], showlegend=False)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     return figure
 
 
-def plane(rows: pd.DataFrame, corners: pd.DataFrame) -> go.Figure:
-    """Accuracy and loss over a plane, one at a time, with the three points that span it."""
+def plane(rows: pd.DataFrame, corners: pd.DataFrame, path: pd.DataFrame) -> go.Figure:
+    """Accuracy and loss over a plane, one at a time, with the three points that span it.
+
+    A slider moves along the steps of the `path` as they fall on the plane.
+    """
     fields = {
         "accuracy": (100 * rows["accuracy"], ACCURACY, "Viridis"),
         "loss": (rows["loss"].clip(upper=rows["loss"].quantile(0.9)), LOSS, "Viridis_r"),
@@ -54,13 +54,20 @@ def plane(rows: pd.DataFrame, corners: pd.DataFrame) -> go.Figure:
             )
         )
     figure.add_trace(_corners(corners))
-    shown = [[True, False, True], [False, True, True]]
+    figure.add_trace(_path(path))
+    places = [_place(step) for step in path.to_dict("records")]
+    figure.add_trace(places[0])
+    moving = [len(figure.data) - 1]
+    named = zip(path["t"], places, strict=True)
+    figure.frames = [go.Frame(data=[place], traces=moving, name=str(t)) for t, place in named]
+    shown = [[True, False, True, True, True], [False, True, True, True, True]]
     buttons = [
         {"label": name, "method": "update", "args": [{"visible": visible}]}
         for name, visible in zip(fields, shown, strict=True)
     ]
     menu = {"type": "buttons", "direction": "right", "x": 0, "y": 1.15, "xanchor": "left"}
-    figure.update_layout(showlegend=False, updatemenus=[menu | {"buttons": buttons}])
+    menus = [menu | {"buttons": buttons}]
+    figure.update_layout(showlegend=False, updatemenus=menus, sliders=[_slider(figure.frames)])
     figure.update_xaxes(title="u (distance in weight space)")
     figure.update_yaxes(title="v (same unit)")
     return figure
@@ -77,6 +84,43 @@ def _corners(corners: pd.DataFrame) -> Any:
         marker={"color": "white", "size": 9, "line": {"color": "black", "width": 1}},
         hovertemplate="%{text}<extra></extra>",
     )
+
+
+def _path(path: pd.DataFrame) -> Any:
+    return go.Scatter(
+        x=path["u"].tolist(),
+        y=path["v"].tolist(),
+        mode="lines",
+        line={"color": "white", "width": 1},
+        hoverinfo="skip",
+    )
+
+
+def _place(step: dict[str, Any]) -> Any:
+    """A step of a path as it falls on the plane, with its distance from there in words."""
+    return go.Scatter(
+        x=[step["u"]],
+        y=[step["v"]],
+        text=[f"{step['distance']:.3g} off the plane"],
+        mode="markers+text",
+        textposition="bottom center",
+        textfont={"color": "black"},
+        marker={
+            "color": style_of("fgmt")["color"],
+            "size": 9,
+            "line": {"color": "black", "width": 1},
+        },
+        hovertemplate="FGMT: %{text}<extra></extra>",
+    )
+
+
+def _slider(frames: Sequence[Any]) -> dict[str, Any]:
+    """A slider over the steps t that frames are named by."""
+    steps = [
+        {"label": frame.name, "method": "animate", "args": [[frame.name], {"mode": "immediate"}]}
+        for frame in frames
+    ]
+    return {"steps": steps, "currentvalue": {"prefix": "step t = "}, "pad": {"t": 20}}
 
 
 def _titles(rows: pd.DataFrame) -> list[dict[str, Any]]:

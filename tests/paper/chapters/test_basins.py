@@ -142,7 +142,7 @@ def test_fine_tuning_starts_at_the_best_step_and_the_source_is_moved_by_rebasin(
 
 def test_the_plane_goes_through_its_corners(lab, monkeypatch):
     calls = spied(monkeypatch, "plane")
-    found, names = basins.fine_tuned_plane(lab, PAIR, 3)
+    found, names, path = basins.fine_tuned_plane(lab, PAIR, 3)
     ((target, tuned, source, _),) = calls
     assert names == ["trained target", "FGMT+FT", "permuted source"]
     expected, _ = transferred(lab, "fgmt", PAIR)
@@ -153,26 +153,33 @@ def test_the_plane_goes_through_its_corners(lab, monkeypatch):
     for (p, a), (q, b) in combinations(ends, 2):
         assert math.dist(p, q) == pytest.approx((a - b).norm(), rel=1e-5)
     assert len(found.u) == len(found.v) == len(found.scores) == len(found.scores[0]) == 3
+    steps = [step for step, _ in lab.follow("fgmt", PAIR)]
+    assert list(path["t"]) == [step.t for step in steps]
+    for step, row in zip(steps, path.to_dict("records"), strict=True):
+        beside = math.dist((row["u"], row["v"]), found.points[0])
+        assert math.hypot(beside, row["distance"]) == pytest.approx(
+            (step.params - target).norm(), rel=1e-4
+        )
 
 
 def test_what_was_made_is_read_back_as_it_was(project, lab, monkeypatch):
     pairs = [PAIR, Seeds(2, 1)]
 
     def everything(lab):
-        plane, names = basins.fine_tuned_plane(lab, PAIR, 3)
+        found = basins.fine_tuned_plane(lab, PAIR, 3)
         segments = basins.segments(lab, ["naive", "fgmt"], pairs, 3)
-        return plane, names, segments, basins.fine_tuned_segments(lab, pairs, 3)
+        return found, segments, basins.fine_tuned_segments(lab, pairs, 3)
 
-    plane, names, segments, tuned = everything(lab)
+    found, segments, tuned = everything(lab)
     assert list(segments["pair"].unique()) == list(tuned["pair"].unique()) == ["1-2", "2-1"]
     monkeypatch.setattr(networks, "train", None)
     monkeypatch.setattr(basins, "interpolate", None)
     monkeypatch.setattr(basins, "plane", None)
     again = everything(Lab(TINY, "cpu"))
-    assert again[0] == plane and again[1] == names
-    assert_frame_equal(again[2], segments)
-    assert_frame_equal(again[3], tuned)
-    assert_frame_equal(basins.plane_rows(again[0]), basins.plane_rows(plane))
+    assert again[0][:2] == found[:2]
+    assert_frame_equal(again[0].path, found.path)
+    assert_frame_equal(again[1], segments)
+    assert_frame_equal(again[2], tuned)
 
 
 def test_rows_of_a_plane_run_along_u_first():

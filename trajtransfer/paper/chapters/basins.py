@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from trajtransfer.landscape import Interpolation, Plane, interpolate, plane
+from trajtransfer.algorithms import Step
+from trajtransfer.landscape import Frame, Interpolation, Plane, frame, interpolate, plane
 from trajtransfer.objective import Score
 from trajtransfer.paper.lab import Lab, joined
 from trajtransfer.paper.seeds import Seeds
@@ -49,7 +50,7 @@ def fine_tuned_segments(lab: Lab, pairs: Sequence[Seeds], positions: int) -> pd.
 
 def segments_of_fine_tuning(lab: Lab, seeds: Seeds, positions: int) -> list[Row]:
     """From the trained target to FGMT+FT, to the permuted source, and to the source as it is."""
-    ends = _corners(lab, seeds)
+    ends = _corners(lab, seeds, lab.follow("fgmt", seeds))
     ends["source as it is"] = lab.network(seeds.source).end
     start = ends.pop(TARGET)
     return _segment_rows(lab, TARGET, start, ends, seeds, positions)
@@ -83,29 +84,47 @@ def barriers(segments: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def fine_tuned_plane(lab: Lab, seeds: Seeds, resolution: int) -> tuple[Plane, list[str]]:
-    """The plane through the trained target, FGMT+FT and the permuted source (Figure 7).
+class FineTuned(NamedTuple):
+    """A plane, the names of its corners in the order of ``plane.points``, and a path beside it.
 
-    Returns the plane and the names of its corners in the order of ``plane.points``.
+    The rows of `path` are the steps of FGMT: where step `t` falls on the plane (`u`, `v`), and its
+    `distance` from there.
     """
+
+    plane: Plane
+    corners: list[str]
+    path: pd.DataFrame
+
+
+def fine_tuned_plane(lab: Lab, seeds: Seeds, resolution: int) -> FineTuned:
+    """The plane through the trained target, FGMT+FT and the permuted source (Figure 7)."""
     found = lab.kept(plane_of_fine_tuning, seeds, resolution)
     scores = tuple(tuple(Score(*at) for at in line) for line in found["scores"])
     points = tuple((u, v) for u, v in found["points"])
-    return Plane(tuple(found["u"]), tuple(found["v"]), scores, points), found["corners"]
+    drawn = Plane(tuple(found["u"]), tuple(found["v"]), scores, points)
+    return FineTuned(drawn, found["corners"], pd.DataFrame(found["path"]))
 
 
 def plane_of_fine_tuning(lab: Lab, seeds: Seeds, resolution: int) -> dict[str, Any]:
-    """The fields of the plane, and the names of its corners."""
-    points = _corners(lab, seeds)
+    """The fields of `FineTuned`, as JSON."""
+    walk = list(lab.follow("fgmt", seeds))
+    points = _corners(lab, seeds, walk)
     target, tuned, source = points.values()
     found = plane(target, tuned, source, lab.score, resolution=resolution)
+    within = frame(target, tuned, source)
     return {
         "u": found.u,
         "v": found.v,
         "scores": found.scores,
         "points": found.points,
         "corners": list(points),
+        "path": [_place(within, step) for step, _ in walk],
     }
+
+
+def _place(within: Frame, step: Step) -> Row:
+    u, v, distance = within.coordinates(step.params)
+    return {"t": step.t, "u": u, "v": v, "distance": distance}
 
 
 def plane_rows(found: Plane) -> pd.DataFrame:
@@ -117,12 +136,13 @@ def plane_rows(found: Plane) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _corners(lab: Lab, seeds: Seeds) -> dict[str, Params]:
+def _corners(lab: Lab, seeds: Seeds, walk: Iterable[tuple[Step, Row]]) -> dict[str, Params]:
     """The trained target, FGMT+FT (transferred, then trained), the source moved next to the target.
 
-    The order of its units is that of Git Re-Basin, which has seen the trained target.
+    The order of its units is that of Git Re-Basin, which has seen the trained target. `walk` has
+    the steps of FGMT.
     """
-    best, _ = best_step(lab.follow("fgmt", seeds))
+    best, _ = best_step(walk)
     rebasin = next(lab.steps("rebasin", seeds))
     return {
         TARGET: lab.network(seeds.target).end,

@@ -23,8 +23,11 @@ def segments(ax: Axes, rows: pd.DataFrame) -> None:
     curves(ax, rows, "position", "loss", "from", labels=labels)
 
 
-def plane(ax: Axes, found: Plane, names: Sequence[str], what: str) -> None:
-    """Loss or accuracy over a plane of weight space as contours, with its corners (Figure 7)."""
+def plane(ax: Axes, found: Plane, names: Sequence[str], what: str, path: pd.DataFrame) -> None:
+    """Loss or accuracy over a plane of weight space as contours, with its corners (Figure 7).
+
+    `path` has the `u` and `v` at which the steps of FGMT fall on the plane.
+    """
     scale = 100 if what == "accuracy" else 1
     heights = np.array([[scale * getattr(score, what) for score in line] for line in found.scores])
     colours = "viridis"
@@ -34,6 +37,7 @@ def plane(ax: Axes, found: Plane, names: Sequence[str], what: str) -> None:
     drawn = ax.contourf(found.u, found.v, heights, levels=14, cmap=colours)
     unit = "%" if what == "accuracy" else "nats"
     ax.figure.colorbar(drawn, ax=ax, label=f"validation {what} ({unit})")
+    ax.plot(path["u"], path["v"], color="white", marker=".", markersize=3, label="steps of FGMT")
     corner: dict[str, Any] = {"color": "white", "markeredgecolor": "black", "ls": ""}
     for (u, v), name, marker in zip(found.points, names, "os^", strict=True):
         ax.plot(u, v, marker=marker, label=name, **corner)
