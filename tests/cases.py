@@ -11,6 +11,7 @@ from small_networks import (
     AddedConcatenation,
     Attention,
     Dense,
+    Recurrent,
     Residual,
     Shared,
     Split,
@@ -102,6 +103,7 @@ SMALL = [
     Case("shared", Shared, (4,), {6: 1}),
     Case("transformer", transformer, (5, 4), {8: 1, 2: 1, 6: 1}),
     Case("U-Net", UNet, (1, 4, 4), {4: 1, 6: 1, 5: 1}),
+    Case("recurrent", Recurrent, (4, 3), {6: 1, 5: 2}),
 ]
 PAPER = [
     paper_case("2-MLP", "mlp", (1, 28, 28), 64, {64: 1}),

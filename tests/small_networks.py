@@ -167,6 +167,22 @@ def transformer() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 8), layer, nn.Flatten(), nn.Linear(8 * 5, 3))
 
 
+class Recurrent(nn.Module):
+    """Gates that share their units, two directions, and units that feed back into themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(3, 6)
+        self.loop = nn.Linear(6, 6)
+        self.lstm = nn.LSTM(6, 5, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(10, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        x = x + torch.relu(self.loop(x))
+        return self.head(self.lstm(x)[0].mean(1))
+
+
 class UNet(nn.Module):
     """Down and up again, with what was there before beside what comes back."""
 

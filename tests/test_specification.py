@@ -31,11 +31,10 @@ def test_neighbours_share_a_tensor_on_different_axes(generator):
     assert list(lone.neighbours.values()) == [frozenset()]
 
 
-def test_units_on_two_axes_are_refused():
+def test_units_on_two_axes_are_neighbours_of_their_own():
     twice = ((tt.AxisPart("a", 3),), (tt.AxisPart("a", 3),))
-    message = r"units 'a' stand on axes 0 and 1 of 'w'.*quadratic assignment"
-    with pytest.raises(ValueError, match=message):
-        tt.PermutationSpec({"a": 3}, {"w": twice})
+    spec = tt.PermutationSpec({"a": 3}, {"w": twice})
+    assert spec.places == {"a": (("w", 0), ("w", 1))} and spec.neighbours == {"a": {"a"}}
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,7 @@ class PermutationSpec:
     moved by a permutation and ignored by the matching; `pinned` says what was not understood when
     the specification was read off a model, so that nothing moves there. Raises ``ValueError`` for a
     size that is no positive whole number, a name that is empty, a buffer without axes, a part that
-    disagrees with the size of its group, or a group that stands on two axes of one tensor: matching
-    would then be a quadratic assignment problem.
+    disagrees with the size of its group.
     """
 
     sizes: Mapping[str, int]
@@ -67,20 +66,11 @@ class PermutationSpec:
             self._require_axes(name)
 
     def _require_axes(self, name: str) -> None:
-        """Raise unless the axes of a tensor fit the groups, and none stands on two of them."""
-        seen: dict[str, int] = {}
+        """Raise unless the axes of a tensor fit the groups."""
         for number, axis in enumerate(self.axes[name]):
             for part in axis:
-                if part.units is None:
-                    continue
-                self._require_part(name, number, part)
-                first = seen.setdefault(part.units, number)
-                if first != number:
-                    raise ValueError(
-                        f"units {part.units!r} stand on axes {first} and {number} of {name!r}: "
-                        "matching them is a quadratic assignment, which is not supported; "
-                        "leave these units out of the specification"
-                    )
+                if part.units is not None:
+                    self._require_part(name, number, part)
 
     def _require_part(self, name: str, number: int, part: AxisPart) -> None:
         """Raise unless a part holds all units of its group."""
@@ -115,7 +105,8 @@ class PermutationSpec:
     def neighbours(self) -> Mapping[str, frozenset[str]]:
         """Group of units -> the groups on other axes of its tensors.
 
-        Its best permutation depends on theirs.
+        Its best permutation depends on theirs. A group that stands on two axes of one tensor is a
+        neighbour of its own: finding its best permutation is a quadratic assignment.
         """
         neighbours: dict[str, frozenset[str]] = dict.fromkeys(self.sizes, frozenset())
         for name, axes in self.axes.items():

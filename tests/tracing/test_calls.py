@@ -26,6 +26,15 @@ def projections(rows: int = 24) -> dict[str, nn.Module]:
     return {"qkv": nn.Linear(4, rows), "out": nn.Linear(8, 5), "head": nn.Linear(5, 2)}
 
 
+def recurrent(layer: nn.Module, head: int = 3) -> dict[str, nn.Module]:
+    """Its inputs are sequences of one step."""
+    return {"a": nn.Linear(4, 6), "rnn": layer, "head": nn.Linear(head, 2)}
+
+
+def looped() -> dict[str, nn.Module]:
+    return linear() | {"loop": nn.Linear(6, 6)}
+
+
 def mean_of_pixels(net, x):
     return net.head(net.a(x).flatten(2).mean(axis=-1, keepdims=True).squeeze(-1))
 
@@ -109,6 +118,25 @@ def standardised(net, x):
     return net.head((h - h.mean(0)) / (h.var(0, unbiased=False) + 1e-5).sqrt())
 
 
+def last_of_both_directions(net, x):
+    _, state = net.rnn(net.a(x)[None])
+    return net.head(torch.cat([state[-2], state[-1]], -1))
+
+
+def encoded_and_decoded(net, x):
+    """The state of two layers goes where it came from."""
+    steps = net.a(x)[None]
+    _, state = net.rnn(steps)
+    return net.head(net.rnn(steps.flip(0), state)[0])
+
+
+def step_by_step(net, x):
+    state = None
+    for _ in range(2):
+        state = net.rnn(net.a(x), state)
+    return net.head(state[0])
+
+
 def by_letters(net, x):
     return net.head(torch.einsum("nd,ud->nu", x, net.a.weight) + net.b(x))
 
@@ -151,20 +179,17 @@ UNDERSTOOD = [
     (padded_shortcut, images(), []),
     (standardised, linear(), [6]),
     (by_letters, linear(), [6]),
+    (lambda net, x: net.head(net.a(x) + F.relu(net.loop(net.a(x)))), looped(), [6]),
+    (lambda net, x: net.head(net.rnn(net.a(x))[0]), recurrent(nn.LSTM(6, 3)), [3, 6]),
+    (lambda net, x: net.head(net.rnn(net.a(x))[1][-1]), recurrent(nn.GRU(6, 3, 2)), [3, 3, 6]),
+    (last_of_both_directions, recurrent(nn.GRU(6, 3, bidirectional=True), 6), [3, 3, 6]),
+    (encoded_and_decoded, recurrent(nn.LSTM(6, 3, 2)), [3, 3, 6]),
+    (lambda net, x: net.head(net.rnn(net.a(x))), recurrent(nn.RNNCell(6, 3)), [3, 6]),
+    (step_by_step, recurrent(nn.LSTMCell(6, 3)), [3, 6]),
 ]
 PINNED = [
     (lambda net, x: net.head(torch.fft.rfft(net.a(x)).real), linear(head=4), "fft_rfft"),
     (lambda net, x: net.head(torch.cdist(net.a(x), net.b(x))), linear(head=3), "cdist"),
-    (
-        lambda net, x: net.head(net.rnn(net.a(x))[0]),
-        linear(head=3) | {"rnn": nn.LSTM(6, 3)},
-        "units on two axes of 'rnn.weight_hh_l0'",
-    ),
-    (
-        lambda net, x: net.head(net.a(x) + F.relu(net.loop(net.a(x)))),
-        linear() | {"loop": nn.Linear(6, 6)},
-        "units on two axes of 'loop.weight'",
-    ),
 ]
 
 

@@ -2,11 +2,13 @@
 
 Permutations are orthogonal, so this maximises the same thing as minimising ``sum_t ||y_t -
 pi(x_t)||^2`` (equations 2, 3 and 6 of the paper). With all other groups fixed the objective is
-linear in the permutation of one group of units, and its best value is one linear assignment.
+linear in the permutation of one group of units, and its best value is one linear assignment; unless
+the group stands on two axes of one tensor, as hidden units that feed back into themselves do.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -19,6 +21,10 @@ from trajtransfer.matching.gains import VectorPair
 from trajtransfer.matching.pairs import Pairs
 from trajtransfer.permutation import Permutation
 from trajtransfer.specification import PermutationSpec
+
+TRIALS = (
+    5  # how often a group that stands on two axes of one tensor is assigned anew without a gain
+)
 
 
 class Matching(NamedTuple):
@@ -42,7 +48,7 @@ class Matching(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """One pass over the groups of units: where it ended, its largest gap, and what it cost."""
+    """A visit to some groups of units: where it ended, its largest gap, and what it cost."""
 
     permutation: Permutation
     gap: float
@@ -114,24 +120,50 @@ def _sweep(pairs: Pairs, pi: Permutation, order: Sequence[str], stale: set[str])
 
     A group that gets another permutation makes its neighbours stale; `stale` is changed.
     """
-    gap = 0.0
-    seconds = 0.0
-    assignments = 0
+    visits = [Sweep(pi, 0.0, 0.0, 0)]
     for units in order:
         if units not in stale:
             continue
-        gains = pairs.gains(units, pi)
+        stale.discard(units)
+        visit = _visit(pairs, pi, units)
+        visits.append(visit)
+        if visit.permutation is not pi:
+            pi = visit.permutation
+            stale.update(pi.spec.neighbours[units])
+    return Sweep(
+        pi,
+        max(visit.gap for visit in visits),
+        sum(visit.solver_seconds for visit in visits),
+        sum(visit.assignments for visit in visits),
+    )
+
+
+def _visit(pairs: Pairs, pi: Permutation, units: str) -> Sweep:
+    """The best permutation of one group of units while all others stay as in `pi`.
+
+    Where the group is a neighbour of its own, the gains are the derivative of an objective that is
+    quadratic in it. The assignment that follows a derivative may lose; then another follows that at
+    the point reached, and the first that wins is taken: steps of Frank and Wolfe, as Vogelstein et
+    al. (2015) take them, but whole ones.
+    """
+    quadratic = units in pi.spec.neighbours[units]
+    least = pairs.objective(pi) if quadratic else -math.inf
+    found = pi
+    gap = 0.0
+    seconds = 0.0
+    for count in range(1, TRIALS + 1):
+        gains = pairs.gains(units, found)
         clock = time.process_time()
         solution = assign(gains, units, prices=pairs.prices.get(units))
         seconds += time.process_time() - clock
-        assignments += 1
         gap = max(gap, solution.gap)
         pairs.prices[units] = solution.prices
-        stale.discard(units)
-        if not solution.columns.equal(pi.indices[units]):
-            pi = pi.replace(units, solution.columns)
-            stale.update(pi.spec.neighbours[units])
-    return Sweep(pi, gap, seconds, assignments)
+        if solution.columns.equal(found.indices[units]):
+            break
+        found = found.replace(units, solution.columns)
+        if not quadratic or pairs.objective(found) > least:
+            return Sweep(found, gap, seconds, count)
+    return Sweep(pi, gap, seconds, count)
 
 
 def _as_pairs(pairs: Sequence[VectorPair], spec: PermutationSpec) -> Pairs:

@@ -30,9 +30,11 @@ def gains(pairs: Sequence[VectorPair], pi: Permutation, units: str) -> Tensor:
     source side, while all other groups stay as in `pi`: the inner product of the entries of both
     units, summed over all tensors and pairs. The best permutation of the group maximises the sum of
     n entries, one in each row and column (equation 3 of the paper).
+
+    Where the group stands on two axes of one tensor, each of the two is moved while the other stays
+    as in `pi`: then this is the derivative of the objective, which is quadratic in the group.
     """
     size = pi.spec.sizes[units]
-    others = pi.replace(units, torch.arange(size))  # `pi`, but for this group, which stays in place
     first = next(iter(pairs[0][0].values()))
     total = first.new_zeros(size, size)
     for y, x in pairs:
@@ -40,9 +42,17 @@ def gains(pairs: Sequence[VectorPair], pi: Permutation, units: str) -> Tensor:
             if name in y:
                 axis = pi.spec.axes[name][number]
                 rows = unit_rows(y[name], number, axis, units)
-                columns = unit_rows(others.act(name, x[name]), number, axis, units)
+                columns = unit_rows(_beside(pi, name, x[name], number), number, axis, units)
                 total += rows @ columns.T
     return total
+
+
+def _beside(pi: Permutation, name: str, x: Tensor, number: int) -> Tensor:
+    """A tensor of which `pi` has moved all axes but one."""
+    for axis, entries in pi.entries(name).items():
+        if axis != number:
+            x = x.index_select(axis, entries.to(x.device))
+    return x
 
 
 def unit_rows(x: Tensor, number: int, axis: Axis, units: str) -> Tensor:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import reduce
-
 from trajtransfer.tracing.axis_labels import Label, unify
 from trajtransfer.tracing.operation_rules import meeting
-from trajtransfer.tracing.registry import Call, Traced, Unsupported, freeze_all, rule, traced_in
+from trajtransfer.tracing.registry import Call, Traced, Unsupported, freeze_all, rule
 
 
 @rule("scaled_dot_product_attention")
@@ -52,34 +50,3 @@ def _einsum(call: Call) -> tuple[Label, ...]:
         for letter, label in zip(letters, x.axes, strict=True):
             axes[letter] = unify(axes[letter], label) if letter in axes else label
     return tuple(axes[letter] for letter in given)
-
-
-@rule("lstm", "gru", "rnn_tanh", "rnn_relu")
-def _recurrent(call: Call) -> list[tuple[Label, ...]]:
-    """Hidden units are one group over all gates, and stand on both axes of what they feed back."""
-    x = call["input"]
-    weights = list(call["params"])
-    biases = 2 * bool(call["has_biases"])
-    directions = 1 + bool(call["bidirectional"])
-    states = traced_in([call["hx"]])
-    if len(weights) != call["num_layers"] * directions * (2 + biases):
-        raise Unsupported("projections of hidden units")
-    outputs = x.axes[-1]
-    for _ in range(call["num_layers"]):
-        found: list[Label] = []
-        for _ in range(directions):
-            own = [weights.pop(0) for _ in range(2 + biases)]
-            found.append(_layer(outputs, own, states))
-        outputs = sum(found, start=())
-    return [(*x.axes[:-1], outputs), *(state.axes for state in states)]
-
-
-def _layer(inputs: Label, weights: list[Traced], states: list[Traced]) -> Label:
-    """The hidden units of one layer in one direction."""
-    entering, fed_back, *biases = weights
-    hidden = fed_back.axes[1]
-    gates = entering.shape[0] // fed_back.shape[1]
-    unify(entering.axes[1], inputs)
-    for weight in (entering, fed_back, *biases):
-        unify(weight.axes[0], hidden * gates)
-    return reduce(unify, [state.axes[-1] for state in states], hidden)

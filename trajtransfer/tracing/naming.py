@@ -14,37 +14,18 @@ from trajtransfer.tracing.registry import Traced
 def specification(
     model: nn.Module, weights: Mapping[str, Traced], pinned: Iterable[str]
 ) -> PermutationSpec:
-    """The specification of a model; tensors that were never used do not move.
-
-    Units on two axes of one tensor do not move either: matching them would be a quadratic
-    assignment.
-    """
+    """The specification of a model; tensors that were never used do not move."""
     tensors = dict((*model.named_parameters(), *model.named_buffers()))
     axes = {}
     for name, x in tensors.items():
         axes[name] = weights[name].axes if name in weights else tuple(map(fixed, x.shape))
-    twice = _frozen_squares(axes)
     labels = {name: [resolve(axis) for axis in own] for name, own in axes.items()}
     names = _names_of_units(labels)
     named = {name: tuple(_axis(label, names) for label in own) for name, own in labels.items()}
     sizes = {name: units.size for units, name in names.items()}
     buffers = frozenset(name for name, _ in model.named_buffers())
-    unread = tuple(dict.fromkeys((*pinned, *twice)))
+    unread = tuple(dict.fromkeys(pinned))
     return PermutationSpec(sizes, named, buffers, unread)
-
-
-def _frozen_squares(axes: Mapping[str, tuple[Label, ...]]) -> list[str]:
-    """Freeze the groups of units that stand on two axes of one tensor; where that was."""
-    found = []
-    for name, own in axes.items():
-        seen: set[Units] = set()
-        for axis in own:
-            units = {piece.units for piece in resolve(axis) if piece.units is not None}
-            for both in units & seen:
-                both.freeze()
-                found.append(f"units on two axes of {name!r}")
-            seen |= units
-    return found
 
 
 def _axis(label: Label, names: dict[Units, str]) -> Axis:

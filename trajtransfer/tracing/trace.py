@@ -25,6 +25,7 @@ from trajtransfer.tracing import (  # noqa: F401  (they fill the table of rules)
     indexing_rules,
     layer_rules,
     operation_rules,
+    recurrent_rules,
     shape_rules,
 )
 from trajtransfer.tracing.axis_labels import fresh, movable
