@@ -33,6 +33,19 @@ class Tied(nn.Module):
         return self.head(torch.relu(self.first(x)) + torch.tanh(self.again(2 * x)) + self.scratch)
 
 
+class Reader(nn.Module):
+    """Reads its six inputs two at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(2, 16, batch_first=True)
+        self.head = nn.Linear(16, 2)
+
+    def forward(self, x):
+        outputs, _ = self.lstm(x.unflatten(1, (3, 2)))
+        return self.head(outputs[:, -1])
+
+
 def batches(generator: torch.Generator, dtype: torch.dtype = torch.float32):
     """Five mini-batches of two classes."""
     found = []
