@@ -3,8 +3,9 @@
 ``python -m benchmarks.zoo torchvision``, or ``timm`` or ``transformers`` where these are installed,
 and names of models behind it to try those alone. A line per model: how many groups and units are
 found, the share of the weights that they move, how far outputs change in float64 under a random
-permutation (relative to the largest), the seconds of tracing, and what is pinned. The check indexes
-tensors by itself: of the library it takes the specification and nothing else.
+permutation (relative to the largest; in evaluation and in training, but without what is dropped at
+random), the seconds of tracing, and what is pinned. The check indexes tensors by itself: of the
+library it takes the specification and nothing else.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
 
 import trajtransfer as tt
 from benchmarks import zoo_transformers
 from trajtransfer.paper._torchvision import torchvision
 
 LARGEST = 90_000_000  # parameters
+RANDOM = ("Drop", "StochasticDepth")  # names of layers that drop something at random
 Made = tuple[nn.Module, Any]  # a model and its inputs, a tensor or several by name
 # Sides of images that a family needs; 64 does for the others.
 SIDES = {"vit": 224, "swin": 224, "maxvit": 224, "inception": 96, "alexnet": 96, "squeezenet": 96}
@@ -56,20 +59,29 @@ def tried(model: nn.Module, inputs: Any) -> tuple[str, str]:
     except tt.UntraceableError as error:
         return "refused", str(error)[:150]
     seconds = time.perf_counter() - clock
-    change = changed(model, spec, inputs)
+    changes = [changed(model, spec, inputs, training) for training in (False, True)]
+    said = " and ".join("unknown" if one is None else f"{one:.0e}" for one in changes)
     numbers = (
         f"{len(spec.sizes)} groups, {sum(spec.sizes.values())} units, {spec.share:.0%}, change "
-        f"{change:.0e}, {seconds:.1f} s"
+        f"{said}, {seconds:.1f} s"
     )
     pinned = f", pinned: {'; '.join(spec.pinned)}" if spec.pinned else ""
-    if not change < 1e-6:  # NaN is no symmetry either
+    if not all(one is None or one < 1e-6 for one in changes):  # NaN is no symmetry either
         return "unsound", numbers + pinned
     return ("found" if spec.sizes else "nothing"), numbers + pinned
 
 
-def changed(model: nn.Module, spec: tt.PermutationSpec, inputs: Any) -> float:
-    """The largest change of an output under a random permutation, relative to its largest entry."""
-    model = copy.deepcopy(model).double().eval()
+def changed(
+    model: nn.Module, spec: tt.PermutationSpec, inputs: Any, training: bool = False
+) -> float | None:
+    """The largest change of an output under a random permutation, relative to its largest entry.
+
+    Nothing is dropped in training; None for a model that even so gives two outputs for one input.
+    """
+    model = copy.deepcopy(model).double().train(training)
+    for module in model.modules():
+        if any(word in type(module).__name__ for word in RANDOM):
+            module.eval()
     generator = torch.Generator().manual_seed(0)
     state = {}
     for name, x in (*model.named_parameters(), *model.named_buffers()):
@@ -80,12 +92,31 @@ def changed(model: nn.Module, spec: tt.PermutationSpec, inputs: Any) -> float:
     moved = {name: _moved(x, spec.axes[name], orders) for name, x in state.items()}
     named = {name: _precise(x) for name, x in inputs.items()} if isinstance(inputs, dict) else {}
     positional = () if named else (_precise(inputs),)
-    with torch.no_grad():
-        before, after = (
-            list(_tensors(functional_call(model, at, positional, named))) for at in (state, moved)
+    with torch.no_grad(), _NothingDropped():
+        before, again, after = (
+            list(_tensors(functional_call(model, dict(at), positional, named)))
+            for at in (state, state, moved)
         )
+    return None if _difference(before, again) else _difference(before, after)
+
+
+def _difference(before: list[Tensor], after: list[Tensor]) -> float:
     pairs = zip(before, after, strict=True)
     return max(float((a - b).abs().max() / a.abs().max().clamp(min=1e-30)) for a, b in pairs)
+
+
+class _NothingDropped(TorchFunctionMode):
+    """Lets functions drop nothing, whatever the mode of the model."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        name = getattr(func, "__name__", "")
+        if "dropout" in name:
+            return args[0] if args else kwargs["input"]
+        if name == "scaled_dot_product_attention":
+            kwargs["dropout_p"] = 0.0
+            args = args[:4]
+        return func(*args, **kwargs)
 
 
 def _moved(x: Tensor, axes: Any, orders: dict[str, Tensor]) -> Tensor:

@@ -57,7 +57,7 @@ def test_a_permuted_target_becomes_the_permuted_source(make, generator):
     expected = planted(tt.Params({name: end[name] for name in result.params}))
     assert (result.params - expected).norm() <= 1e-5 * expected.norm()
     losses = [score.loss for score in result.scores]
-    assert len(losses) == 4 and losses[-1] < losses[0] - 0.05
+    assert len(losses) == 4 and losses[-1] < losses[0]
     model.load_state_dict(result.state_dict())
 
 

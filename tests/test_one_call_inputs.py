@@ -178,6 +178,45 @@ def test_a_state_of_another_architecture_is_refused(generator):
         tt.transfer(network(1), source, state(2), batches(generator))
 
 
+def headed(outputs: int) -> nn.Module:
+    model = network(3)
+    model[3] = nn.Linear(64, outputs)
+    return model
+
+
+def test_a_head_of_other_outputs_stays_and_the_body_is_moved(generator):
+    """As if it had the head that the source started from."""
+    data = batches(generator)
+    target = headed(5).state_dict()
+    heads = {name: target[name] for name in ("3.weight", "3.bias")}
+    found = tt.transfer(network(4), (state(1), state(2)), target, data, steps=2)
+    start = state(1)
+    whole = {**target, **{name: start[name] for name in heads}}
+    same_body = tt.transfer(network(4), (state(1), state(2)), whole, data, steps=2)
+    assert (found.head, same_body.head) == (tuple(heads), ())
+    assert found.permutation == same_body.permutation and found.scores == same_body.scores
+    moved = found.state_dict()
+    for name, x in same_body.state_dict().items():
+        assert torch.equal(moved[name], heads.get(name, x))
+    headed(5).load_state_dict(moved)
+
+
+def test_what_is_no_head_has_to_have_the_shapes_of_the_model(generator):
+    data = sequences(generator)
+    source = (Tokens(1), Tokens(2))
+    other = Tokens(3)
+    other.rows = nn.Embedding(11, 8)
+    with pytest.raises(
+        ValueError, match=r"the target does not fit .* are \['rows\.weight'\] \(1\)"
+    ):
+        tt.transfer(Tokens(4), source, other, data)
+    wide = {**state(3), "0.weight": torch.zeros(65, 6)}
+    with pytest.raises(
+        ValueError, match=r"another number of the units '0', which '0\.weight' gives"
+    ):
+        tt.transfer(network(4), (state(1), state(2)), wide, batches(generator))
+
+
 class Loader:
     """Something that is no iterator, and yet can be gone through once only."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -12,12 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trajtransfer.algorithms import METHODS, Gradients, Step
-from trajtransfer.batches import Batch, endless_batches, require_batches, selected, together
+from trajtransfer.batches import Batch, endless_batches, require_batches, selected
+from trajtransfer.choice import Chooser, Watched
 from trajtransfer.forward import Loss, forward_pass, with_weights_of
+from trajtransfer.heads import require_outputs, with_head_of
 from trajtransfer.inputs import Inputs, arguments, of_each, tensors_in
-from trajtransfer.matching.gains import VectorPair
 from trajtransfer.matching.pairs import CACHES
-from trajtransfer.objective import Score, evaluate, paired_gradients, running_statistics
+from trajtransfer.objective import Score, paired_gradients
 from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation
 from trajtransfer.schedules import SCHEDULES
@@ -47,7 +47,8 @@ class Transfer(NamedTuple):
     The buffers are estimated anew. `scores[t]` is the selection score of each step from 0 (the
     target initialisation) to T, `spec` the derived specification, and `names` maps the keys of a
     state dict to names of tensors. ``model.load_state_dict(result.state_dict())`` makes a network
-    of it.
+    of it. `head` names the tensors that stayed as the target had them, where it has another head
+    than the source; the scores are then those with the head that the source started from.
     """
 
     t: int
@@ -57,6 +58,7 @@ class Transfer(NamedTuple):
     scores: tuple[Score, ...]
     spec: PermutationSpec
     names: Mapping[str, str]
+    head: tuple[str, ...] = ()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Parameters and buffers for ``model.load_state_dict``, shared weights under each name."""
@@ -92,7 +94,8 @@ def transfer(
             All is computed in float32, or in float64 where the model or a state has it, and given
             back in the types of the target.
         target: The initialisation to be moved, given alike. Buffers that are not running statistics
-            are taken from it.
+            are taken from it. Its head may have another number of outputs: then the body is moved
+            as if it had the head that the source started from, and the head stays.
         batches: Mini-batches, started again when they end: each pair of gradients draws one. They
             are (inputs, labels), with inputs alone, in a tuple or in a dictionary; several inputs
             with the labels behind them; or dictionaries with ``"labels"``, as Hugging Face has.
@@ -118,7 +121,7 @@ def transfer(
     times = SCHEDULES[schedule](steps)
     model = unwrapped(model)
     device = trainable_device(model)
-    states = {what: state_of(model, x, what) for what, x in _roles(source, target)}
+    states, head = _states(model, source, target)
     dtype = precision(model, states.values())
     network = with_buffers(model, states["the target"], dtype).eval()
     start, end, initial = (state_point(network, x, what) for what, x in states.items())
@@ -132,16 +135,17 @@ def transfer(
             f"no units of {type(model).__name__} can trade places: {spec.report()}. Without a "
             'permutation there is method="naive"'
         )
+    require_outputs(spec, head)
     check_invariance(network, spec, examples, torch.Generator().manual_seed(int(seed)))
     line = Line(start, end, times)
-    gradients = _Watched(paired_gradients(network, endless, loss=loss))
+    gradients = Watched(paired_gradients(network, endless, loss=loss))
     order = torch.Generator().manual_seed(int(seed))
     moves = _moves(method, (line, initial, spec), gradients, generator=order, cache=cache)
-    chooser = _Chooser(network, loss, selected(selection, first, dtype))
+    chooser = Chooser(network, loss, selected(selection, first, dtype))
     step, buffers = chooser.best_of(Step(0, initial, Permutation.identity(spec)), moves, gradients)
     point, buffers = (like(states["the target"], model, x) for x in (step.params, buffers))
     found = (step.permutation, tuple(chooser.scores), spec, names_of_keys(model))
-    return Transfer(step.t, point, buffers, *found)
+    return Transfer(step.t, point | head, buffers, *found, tuple(head))
 
 
 def _moves(
@@ -155,74 +159,6 @@ def _moves(
     if chosen.knows == "nothing":
         return chosen.steps(*run)
     return chosen.steps(*run, gradients, **options)
-
-
-class _Watched:
-    """A function of pairs of gradients that remembers the last pair and where it was taken."""
-
-    def __init__(self, gradients: Gradients):
-        self.gradients = gradients
-        self.last: dict[str, Params] = {}
-
-    def __call__(self, target: Params, source: Params) -> VectorPair:
-        self.last = {"the point of the target": target, "the point of the source": source}
-        pair = self.gradients(target, source)
-        self.last["the gradient of the target"] = pair[0]
-        self.last["the gradient of the source"] = pair[1]
-        return pair
-
-    def fault(self) -> str | None:
-        """What is not finite in the last pair, and why, if anything."""
-        for what, vector in self.last.items():
-            for name, x in vector.items():
-                if not x.isfinite().all():
-                    return (
-                        f"{what} is not finite at {name!r}: the numbers overflow {x.dtype}, or the "
-                        "model is not defined there; scale weights, inputs or loss down, or use "
-                        "float64"
-                    )
-        return None
-
-
-class _Chooser:
-    """Keeps the step with the least selection loss."""
-
-    def __init__(self, model: nn.Module, loss: Loss, batches: Sequence[Batch]):
-        self.model = model
-        self.loss = loss
-        self.data = together(batches)
-        self.scores: list[Score] = []
-        self.best: tuple[Step, Params]
-
-    def best_of(
-        self, initial: Step, moves: Iterator[Step], gradients: _Watched
-    ) -> tuple[Step, Params]:
-        """The best of the initial step and those that follow; errors say at which they arose."""
-        self.consider(initial)
-        unmoved = self.scores[0].loss
-        if not math.isfinite(unmoved):
-            raise ValueError(
-                f"the loss of the target initialisation is {unmoved} on the selection batches, so "
-                "no step can be compared with it; check the labels and the loss, or scale the "
-                "weights of the target down"
-            )
-        try:
-            for step in moves:
-                self.consider(step)
-        except ValueError as error:
-            if type(error) is not ValueError:  # one of the reader's own
-                raise
-            raise ValueError(f"step {len(self.scores)}: {gradients.fault() or error}") from error
-        return self.best
-
-    def consider(self, step: Step) -> None:
-        """Score a step, with running statistics estimated at it."""
-        statistics = running_statistics(self.model, step.params, self.data)
-        score = evaluate(self.model, step.params | statistics, self.data, loss=self.loss)
-        least = min((earlier.loss for earlier in self.scores), default=math.inf)
-        if score.loss < least:
-            self.best = (step, statistics)
-        self.scores.append(score)
 
 
 def _require_choices(**choices: tuple[Any, Mapping[str, Any]]) -> None:
@@ -239,6 +175,16 @@ def _require_seed(seed: int) -> None:
             f"seed={seed} does not fit into 63 bits and a sign; "
             "pass a smaller number, for example 0"
         )
+
+
+def _states(
+    model: nn.Module, source: tuple[State, State], target: State
+) -> tuple[dict[str, State], Params]:
+    """Each state with what it is, and the head of the target where it is not that of the source."""
+    states = {what: state_of(model, x, what) for what, x in _roles(source, target)}
+    start, _, own = states.values()
+    states["the target"], head = with_head_of(model, own, start)
+    return states, head
 
 
 def _roles(source: tuple[State, State], target: State) -> tuple[tuple[str, State], ...]:

@@ -168,8 +168,8 @@ def _require_names(model: nn.Module, state: State, what: str) -> None:
     if found:
         raise ValueError(
             f"{what} does not fit the model: {'; '.join(found)}. Pass a state_dict of the same "
-            "architecture: with names that differ by a prefix it is wrapped, with other shapes of "
-            "the last layer it has another head, with others throughout another width"
+            "architecture: with names that differ by a prefix it is wrapped, with other shapes "
+            "throughout it has another width; the target alone may have another head"
         )
 
 

@@ -35,42 +35,39 @@ def plane(rows: pd.DataFrame, corners: pd.DataFrame, path: pd.DataFrame) -> go.F
 
     A slider moves along the steps of the `path` as they fall on the plane.
     """
-    fields = {
-        "accuracy": (100 * rows["accuracy"], ACCURACY, "Viridis"),
-        "loss": (rows["loss"].clip(upper=rows["loss"].quantile(0.9)), LOSS, "Viridis_r"),
-    }
-    figure = go.Figure()
-    for name, (values, title, colours) in fields.items():
-        grid = rows.assign(value=values).pivot(index="v", columns="u", values="value")
-        figure.add_trace(
-            go.Contour(
-                x=grid.columns.round(3).tolist(),
-                y=grid.index.round(3).tolist(),
-                z=grid.round(3).to_numpy().tolist(),
-                colorscale=colours,
-                colorbar={"title": {"text": title, "side": "right"}},
-                hovertemplate="u = %{x:.3~f}, v = %{y:.3~f}: %{z:.3~f}<extra></extra>",
-                visible=name == "accuracy",
-            )
-        )
-    figure.add_trace(_corners(corners))
-    figure.add_trace(_path(path))
+    percent = rows.assign(value=100 * rows["accuracy"])
+    loss = rows.assign(value=rows["loss"].clip(upper=rows["loss"].quantile(0.9)))
+    fields = [_field(percent, ACCURACY, "Viridis"), _field(loss, LOSS, "Viridis_r")]
+    fields[1].visible = False
     places = [_place(step) for step in path.to_dict("records")]
-    figure.add_trace(places[0])
+    figure = go.Figure([*fields, _corners(corners), _path(path), places[0]])
     moving = [len(figure.data) - 1]
     named = zip(path["t"], places, strict=True)
     figure.frames = [go.Frame(data=[place], traces=moving, name=str(t)) for t, place in named]
-    shown = [[True, False, True, True, True], [False, True, True, True, True]]
-    buttons = [
-        {"label": name, "method": "update", "args": [{"visible": visible}]}
-        for name, visible in zip(fields, shown, strict=True)
-    ]
+    buttons = []
+    for number, name in enumerate(("accuracy", "loss")):
+        shown = [number == 0, number == 1, True, True, True]
+        buttons.append({"label": name, "method": "update", "args": [{"visible": shown}]})
     menu = {"type": "buttons", "direction": "right", "x": 0, "y": 1.15, "xanchor": "left"}
     menus = [menu | {"buttons": buttons}]
     figure.update_layout(showlegend=False, updatemenus=menus, sliders=[_slider(figure.frames)])
     figure.update_xaxes(title="u (distance in weight space)")
     figure.update_yaxes(title="v (same unit)")
     return figure
+
+
+def _field(rows: pd.DataFrame, title: str, colours: str) -> Any:
+    """The `value` at each point of the grid."""
+    grid = rows.pivot(index="v", columns="u", values="value")
+    return go.Contour(
+        x=grid.columns.round(3).tolist(),
+        y=grid.index.round(3).tolist(),
+        z=grid.round(3).to_numpy().tolist(),
+        colorscale=colours,
+        colorbar={"title": {"text": title, "side": "right"}},
+        hovertemplate="u = %{x:.3~f}, v = %{y:.3~f}: %{z:.3~f}<extra></extra>",
+        visible=True,
+    )
 
 
 def _corners(corners: pd.DataFrame) -> Any:
