@@ -9,6 +9,8 @@ from trajtransfer.paper.storage import results
 from trajtransfer.paper.storage.reading import read_listing
 
 ROOT = Path(__file__).resolve().parent.parent
+COUNTING = ROOT / "tests" / "counting.ipynb"  # imports nothing that takes long
+TRANSFER = ROOT / "notebooks" / "transfer.ipynb"
 RECORD = {
     "provenance": {
         "commit": "c0ffee",
@@ -60,15 +62,25 @@ def rewrite(folder, **changes):
     (folder / "results.json").write_text(listing.signed().model_dump_json())
 
 
-def project(root, notebook="", runs=()):
-    """A project with our notebooks, or with one of them and a quick profile of these runs."""
+def counting(first, **parameters):
+    """A run of the notebook that counts from a number on."""
+    about = {"name": f"counting_{first}", "notebook": "counting", "part": "The experiments"}
+    return about | {"parameters": {"first": first} | parameters}
+
+
+def squares(record):
+    """What a run of `counting` has found."""
+    return [row["square"] for row in record.tables["squares"]]
+
+
+def project(root, notebook=None, runs=()):
+    """A project with our notebooks, or with one at a path and a quick profile of these runs."""
     (root / "_toc.yml").write_text((ROOT / "_toc.yml").read_text())
-    if not notebook:
+    if notebook is None:
         (root / "notebooks").symlink_to(ROOT / "notebooks")
         return root
     profiles = root / "notebooks" / "profiles"
     profiles.mkdir(parents=True)
-    name = f"{notebook}.ipynb"
-    (root / "notebooks" / name).symlink_to(ROOT / "notebooks" / name)
+    (root / "notebooks" / notebook.name).symlink_to(notebook)
     (profiles / "quick.yaml").write_text(json.dumps({"description": "short", "runs": list(runs)}))
     return root

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.campaign.small import forget, small, trained
 from tests.campaign.tally import Tally, home
-from tests.folders import ROOT, contents, project, put
+from tests.folders import COUNTING, ROOT, contents, counting, project, put, squares
 from trajtransfer.paper.storage import results
 from trajtransfer.paper.storage.documents import DocumentError
 from trajtransfer.paper.storage.outcomes import RecordFile
@@ -81,30 +81,19 @@ def killed_profiles(folder: Path, chance: random.Random, kills: int) -> Tally:
     """A profile is killed at random moments and reproduced to its end."""
     tally = Tally("kills: a profile with its kernels")
     folder.mkdir()
-    project(folder, "transfer", [_short_run(number) for number in (1, 3)])
+    project(folder, COUNTING, [counting(first, seconds=1.0) for first in (1, 3)])
     command = [sys.executable, "-m", "trajtransfer.publish.cli", "reproduce", "--device", "cpu"]
     environment = os.environ | {"TRAJTRANSFER_HOME": str(folder), "OMP_NUM_THREADS": "1"}
     output = folder / "runs" / "quick"
     for number in range(kills):
-        _kill_after(command, chance.uniform(3, 25), environment, ready=False)
+        _kill_after(command, chance.uniform(3, 15), environment, ready=False)
         tally.add(_whole_or_refused(output), f"the results after kill {number}")
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
-    whole = done.returncode == 0 and len(results.read(output)[1]) == 2
+    fine = done.returncode == 0
+    found = [squares(record) for record in results.read(output)[1].values()] if fine else []
+    whole = found == [[1, 4, 9, 16], [9, 16, 25, 36]]
     tally.add(whole, f"the profile at last: {done.stderr}")
     return tally
-
-
-def _short_run(number: int) -> dict[str, object]:
-    """A run of a profile that takes some seconds."""
-    given = {
-        "setting": "mnist5k-mlp",
-        "width": 32,
-        "steps": 2,
-        "methods": ["naive"],
-        "pairs": f"{number}-{number + 1}",
-    }
-    about = {"name": f"transfer_{number}", "notebook": "transfer", "part": "The experiments"}
-    return about | {"parameters": given}
 
 
 def _kill_after(

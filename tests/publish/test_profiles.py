@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.folders import contents, make, project, rewrite
+from tests.folders import TRANSFER, contents, make, project, rewrite
 from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.settings import setting
@@ -43,7 +43,7 @@ def short_run(number):
 def short(tmp_path, monkeypatch):
     """A project whose profile has three short runs of one notebook."""
     monkeypatch.setenv("TRAJTRANSFER_HOME", str(tmp_path))
-    return project(tmp_path, "transfer", [short_run(number) for number in NUMBERS])
+    return project(tmp_path, TRANSFER, [short_run(number) for number in NUMBERS])
 
 
 def profile(root):
