@@ -30,7 +30,7 @@ LARGEST = 90_000_000  # parameters
 RANDOM = ("Drop", "StochasticDepth")  # names of layers that drop something at random
 Made = tuple[nn.Module, Any]  # a model and its inputs, a tensor or several by name
 # Sides of images that a family needs; 64 does for the others.
-SIDES = {"vit": 224, "swin": 224, "maxvit": 224, "inception": 96, "alexnet": 96, "squeezenet": 96}
+SIDES = {"vit": 224, "swin": 224, "maxvit": 224, "inception": 299, "alexnet": 96, "squeezenet": 96}
 
 
 def main() -> None:
@@ -156,14 +156,20 @@ def _of_torchvision() -> Iterator[tuple[str, Callable[[], Made]]]:
 
 
 def _of_timm() -> Iterator[tuple[str, Callable[[], Made]]]:
-    """The first two models of each family, by name."""
+    """The two smallest of the first six models of each family."""
     _ = torchvision.models  # timm imports it, and finds it only where we have
     import timm
 
     for family in timm.list_modules():
-        for name in timm.list_models(module=family)[:2]:
+        some = timm.list_models(module=family)[:6]
+        for name in sorted(some, key=lambda name: _parameters(timm.create_model, name))[:2]:
             side = timm.get_pretrained_cfg(name).input_size[-1]
             yield name, _image_model(timm.create_model, name, side, {})
+
+
+def _parameters(create: Any, name: str) -> int:
+    with torch.device("meta"):
+        return sum(p.numel() for p in create(name).parameters())
 
 
 def _image_model(create: Any, name: str, side: int, more: dict[str, Any]) -> Callable[[], Made]:

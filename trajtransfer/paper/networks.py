@@ -129,18 +129,22 @@ def require_fit(setting: Setting) -> None:
                 f"choose a {name} in 1..{images}"
             )
     require_trainable(setting)
-    with torch.device("meta"):
-        model = _built(setting, 0, "meta")
-    if any(name.endswith("running_mean") for name, _ in model.named_buffers()):
-        _require_statistics(setting)
-
-
-def _require_statistics(setting: Setting) -> None:
-    if not setting.statistics:
+    about = (setting.architecture, data.shape, data.classes, setting.width)
+    if _has_statistics(*about) and not setting.statistics:
         raise ValueError(
             f"{setting.name} has running statistics, and statistics=0 would leave those of other "
             "weights; say from how many training images they are estimated"
         )
+
+
+@lru_cache
+def _has_statistics(
+    architecture: str, shape: tuple[int, int, int], classes: int, width: float
+) -> bool:
+    """Whether a network can be built, and has running statistics."""
+    with torch.device("meta"):
+        model = architectures.build(architecture, shape, classes, width, 0)
+    return any(name.endswith("running_mean") for name, _ in model.named_buffers())
 
 
 def require_trainable(setting: Setting) -> None:
@@ -154,7 +158,7 @@ def require_trainable(setting: Setting) -> None:
 
 
 def _built(setting: Setting, seed: int, device: str) -> nn.Module:
-    data = task_of(setting, "cpu" if device == "meta" else device)
+    data = task_of(setting, device)
     shape = data.shape
     model = architectures.build(setting.architecture, shape, data.classes, setting.width, seed)
     return model.to(device)

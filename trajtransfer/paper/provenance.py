@@ -37,9 +37,15 @@ def circumstances(module: str, device: str) -> dict[str, Any]:
     """What decides numbers beside the arguments: the code, the libraries, the kind of device."""
     return {
         "code": code_digest(module),
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": libraries(),
         "device": kind_of_device(device),
     }
+
+
+@lru_cache
+def libraries() -> dict[str, str]:
+    """The versions of the `LIBRARIES`; asking for one takes ten milliseconds."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 @lru_cache

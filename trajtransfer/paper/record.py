@@ -18,7 +18,7 @@ from trajtransfer.paper.devices import described, select_device
 from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.measures.measure import Measure
 from trajtransfer.paper.presentation import quote, show
-from trajtransfer.paper.provenance import LIBRARIES, commit
+from trajtransfer.paper.provenance import commit, libraries
 from trajtransfer.paper.storage.files import write_text
 from trajtransfer.paper.storage.project import home
 from trajtransfer.paper.storage.results import opened
@@ -85,14 +85,14 @@ class Record:
 
     def provenance(self) -> dict[str, Any]:
         """Where the numbers come from: code, parameters, data, machine, time."""
-        libraries = {name: version(name) for name in ("trajtransfer", *LIBRARIES)}
+        versions = {"python": platform.python_version(), "trajtransfer": version("trajtransfer")}
         return {
             "commit": commit(),
             "profile": os.environ.get("TRAJTRANSFER_PROFILE", "none"),
             "parameters": self.parameters,
             "data": self.data,
             "device": described(self.device),
-            "versions": {"python": platform.python_version()} | libraries,
+            "versions": versions | libraries(),
             "seconds": self.clock.seconds(),
         }
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
-from importlib.metadata import version
+from functools import lru_cache
 from pathlib import Path
 
 from trajtransfer.paper.devices import select_device
-from trajtransfer.paper.provenance import LIBRARIES
+from trajtransfer.paper.provenance import libraries
 from trajtransfer.paper.storage.documents import DocumentError, Parameters
 from trajtransfer.paper.storage.plans import Profile, Run
 from trajtransfer.paper.storage.progress import progress
@@ -137,10 +137,18 @@ def _origin(path: Path, chosen: Run, data: dict[str, str]) -> str:
     libraries; the part of the book and the words on what was found are none of them.
     """
     device = select_device(str(chosen.parameters.get("device", "auto")))
-    libraries = {name: version(name) for name in LIBRARIES}
-    about = [chosen.model_dump(exclude={"part", "finding"}), data, device.type, libraries]
+    about = [chosen.model_dump(exclude={"part", "finding"}), data, device.type, libraries()]
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    code = Path(__file__).parents[1]
-    for file in (*sorted(code.rglob("*.py")), *sorted(code.rglob("*.json")), path):
-        digest.update(file.read_bytes())
+    digest.update(_code())
+    digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+@lru_cache
+def _code() -> bytes:
+    """A digest of all code of this package."""
+    digest = hashlib.sha256()
+    code = Path(__file__).parents[1]
+    for file in (*sorted(code.rglob("*.py")), *sorted(code.rglob("*.json"))):
+        digest.update(file.read_bytes())
+    return digest.digest()
