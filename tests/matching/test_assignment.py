@@ -65,7 +65,7 @@ def test_brute_force(n, seed, scale, integers):
         assert value(gain.numpy(), auctioned.columns) == expected
 
 
-@settings(max_examples=3000)
+@settings(max_examples=1500)
 @given(
     st.sampled_from(sorted(FAMILIES)),
     st.integers(2, 40),

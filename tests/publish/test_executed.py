@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,6 +26,9 @@ CLAIMS = read_claims(ROOT)
 COPIES = [*sorted(REFERENCE.glob("*.ipynb")), *PUBLISHED]
 
 
+read_results = lru_cache(results.read)
+
+
 def read(path: Path) -> nbformat.NotebookNode:
     return nbformat.read(path, as_version=4)
 
@@ -36,7 +40,7 @@ def outputs_of(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 @pytest.mark.parametrize("path", COPIES, ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_executed_copies_are_those_of_the_inputs(path):
     """Stale copies have other code, parameters or versions; the book takes prose from notebooks."""
-    listing, records = results.read(path.parent)
+    listing, records = read_results(path.parent)
     runs = {run.name: run for run in profile_of(ROOT, listing.profile).runs}
     run = runs[path.stem]
     pages.chapter(ROOT, path, run, CLAIMS, records)  # refuses code that is not the notebook's

@@ -147,17 +147,21 @@ def _lines(rows: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def _line(weight: dict[str, Any]) -> Any:
-    """A weight: thick for a large one, dashed for a negative one, in the colour of its unit."""
-    return go.Scatter(
-        x=[weight["x"], weight["x"] + 1],
-        y=[round(weight["from y"], 3), round(weight["to y"], 3)],
-        mode="lines",
-        line={
+def _line(weight: dict[str, Any]) -> dict[str, Any]:
+    """A weight: thick for a large one, dashed for a negative one, in the colour of its unit.
+
+    A dictionary: there are hundreds, and each object of plotly takes milliseconds.
+    """
+    return {
+        "type": "scatter",
+        "x": [weight["x"], weight["x"] + 1],
+        "y": [round(weight["from y"], 3), round(weight["to y"], 3)],
+        "mode": "lines",
+        "line": {
             "color": UNITS[weight["unit"] % len(UNITS)],
             "width": weight["width"],
             "dash": "solid" if weight["weight"] > 0 else "dash",
         },
-        hovertemplate=f"{weight['weight']:.3f}",
-        name=f"{weight['network']}, {weight['layer']} {weight['from']} → {weight['to']}",
-    )
+        "hovertemplate": f"{weight['weight']:.3f}",
+        "name": f"{weight['network']}, {weight['layer']} {weight['from']} → {weight['to']}",
+    }
