@@ -12,6 +12,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from trajtransfer import Matching, Permutation, PermutationSpec
+from trajtransfer.matching.descent import TRIALS
 from trajtransfer.matching.gains import VectorPair, gains, objective
 
 
@@ -30,9 +31,7 @@ def match(
     for _ in range(max_sweeps):
         candidate = best
         for units in order(spec, generator):
-            matrix = gains(pairs, candidate, units).numpy()
-            _, columns = linear_sum_assignment(matrix, maximize=True)
-            candidate = candidate.replace(units, torch.from_numpy(columns))
+            candidate = visited(pairs, candidate, units)
         value = objective(pairs, candidate)
         if value < values[-1]:
             break
@@ -41,6 +40,18 @@ def match(
         if value - values[-2] <= tolerance * bound:
             break
     return Matching(best, tuple(values), 0.0, bound)
+
+
+def visited(pairs: Sequence[VectorPair], pi: Permutation, units: str) -> Permutation:
+    """`pi` with the best permutation of a group; with a better one, if it is on two axes."""
+    linear = units not in pi.spec.neighbours[units]
+    found = pi
+    for _ in range(1 if linear else TRIALS):
+        _, columns = linear_sum_assignment(gains(pairs, found, units).numpy(), maximize=True)
+        found = found.replace(units, torch.from_numpy(columns))
+        if linear or objective(pairs, found) > objective(pairs, pi):
+            return found
+    return pi
 
 
 def order(spec: PermutationSpec, generator: torch.Generator | None) -> list[str]:

@@ -213,7 +213,7 @@ def memory(architecture: str, width: float, steps: int) -> list[Row]:
 def run(smoke: bool) -> list[Row]:
     """Ratios to training, growth, memory."""
     if smoke:
-        return against_training(256, 3, 3, repeats=2) + memory("mlp", 2048, 3)
+        return against_training(256, 3, 3, repeats=2) + memory("mlp", 1024, 3)
     table = against_training(1024, 10, 10, repeats=3)
     table += against_training(4096, 10, 10, repeats=3)
     table += scaling(4096)

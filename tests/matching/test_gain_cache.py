@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import PAPER, SMALL, Case, prepared, random_pair
+from cases import PAPER, SMALL, Case, paper_case, prepared, random_pair
 
 import trajtransfer as tt
 from benchmarks import straightforward
@@ -14,7 +14,8 @@ from trajtransfer.matching.pairs import Pairs
 
 ROUNDING = {torch.float64: 1e-13, torch.float32: 1e-5}
 IN_DOUBLE = [(case, torch.float64) for case in SMALL]
-IN_SINGLE = [(case, torch.float32) for case in [*SMALL, *PAPER]]
+RESNET = paper_case("narrow ResNet-18", "resnet18", (1, 32, 32), 0.25, {})
+IN_SINGLE = [(case, torch.float32) for case in [*SMALL, *PAPER[:2], RESNET]]
 
 
 def named(value: Case | torch.dtype) -> str:

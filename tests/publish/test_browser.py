@@ -250,21 +250,38 @@ def test_the_book_opens_from_disk(browser, html):
         assert page.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
 
 
-TRAVELLED = "[...document.querySelectorAll('.explored .trace path')].map(p => p.outerHTML).join()"
+TRAVELLED = "[...document.querySelectorAll('.explored .scatterlayer')].map(x => x.innerHTML).join()"
+
+
+def slide_to_the_end(page):
+    """Until what is drawn has changed."""
+    page.wait_for_selector(".explored .slider-group")
+    before = page.evaluate(TRAVELLED)
+    page.locator(".explored .slider-group").scroll_into_view_if_needed()
+    box = page.locator(".explored .slider-rail-rect").bounding_box()
+    page.mouse.click(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2)
+    page.wait_for_function(f"({TRAVELLED}) !== {json.dumps(before)}")
 
 
 def test_a_slider_moves_the_networks_along_the_trajectory(browser, address):
     with opened(browser, f"{address}/book/published/permutation_symmetry.html") as (page, faults):
         page.locator("details.explore summary").first.focus()
         page.keyboard.press("Enter")
-        page.wait_for_selector(".explored .slider-group")
+        page.wait_for_selector(".explored .annotation-text")
         words = page.locator(".explored .annotation-text").all_text_contents()
-        before = page.evaluate(TRAVELLED)
-        page.locator(".explored .slider-group").scroll_into_view_if_needed()
-        box = page.locator(".explored .slider-rail-rect").bounding_box()
-        page.mouse.click(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2)
-        page.wait_for_function(f"({TRAVELLED}) !== {json.dumps(before)}")
+        slide_to_the_end(page)
         assert page.locator(".explored .annotation-text").all_text_contents() != words
+        assert not faults
+
+
+def test_a_slider_moves_a_step_through_the_plane(browser, address):
+    with opened(browser, f"{address}/book/published/basins_pretrained.html") as (page, faults):
+        page.locator("details.explore summary", has_text="Move through the plane").click()
+        far = page.locator(".explored text", has_text="off the plane")
+        far.wait_for()
+        words = far.text_content()
+        slide_to_the_end(page)
+        assert far.text_content() != words
         assert not faults
 
 

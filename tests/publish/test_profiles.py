@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -15,14 +14,19 @@ import psutil
 import pytest
 import yaml
 
-from tests.folders import TRANSFER, contents, make, project, rewrite
-from trajtransfer.paper.lab import Lab
-from trajtransfer.paper.seeds import Seeds
-from trajtransfer.paper.settings import setting
+from tests.folders import (
+    COUNTING,
+    TRANSFER,
+    contents,
+    counting,
+    make,
+    project,
+    rewrite,
+    squares,
+)
 from trajtransfer.paper.storage import results
 from trajtransfer.paper.storage.documents import DocumentError
 from trajtransfer.paper.storage.project import RunError
-from trajtransfer.paper.transfers import transfers
 from trajtransfer.publish import cli, profiles, runner
 
 pytestmark = pytest.mark.slow
@@ -74,30 +78,21 @@ def test_a_run_that_stands_in_no_part_of_the_book_is_refused(short):
         profiles.profile_of(short, "quick")
 
 
-def accuracies(rows):
-    return [(row["method"], row["t"], row["accuracy"], row["loss"]) for row in rows]
-
-
-def rows(folder, name):
-    return json.loads((folder / f"{name}.json").read_text())["tables"]["curves"]
-
-
-def made_afresh(pair):
-    """What a short run has to find."""
-    lab = Lab(setting("mnist5k-mlp", width=64, steps=2), "cpu")
-    return transfers(lab, ["naive", "fgmt"], [pair]).to_dict("records")
-
-
-def test_a_killed_profile_goes_on_where_it_was_and_ends_with_the_right_numbers(short, monkeypatch):
+def test_a_killed_profile_goes_on_where_it_was_and_ends_with_the_right_numbers(
+    tmp_path, monkeypatch
+):
     """SIGKILL to everything in the second run: the first is kept, nothing is left of the second."""
-    change(short, lambda runs: runs.pop())
+    monkeypatch.setenv("TRAJTRANSFER_HOME", str(tmp_path))
+    root = project(tmp_path, COUNTING, [counting(1), counting(3, seconds=1.0)])
     command = [sys.executable, "-m", "trajtransfer.publish.cli", "reproduce", "--device", "cpu"]
-    output = short / "runs" / "quick"
+    output = root / "runs" / "quick"
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
     deadline = time.monotonic() + 120
-    trained = "*seed4*/checkpoint.safetensors"
-    while not list((short / "runs").rglob(trained)) and time.monotonic() < deadline:
+    first = output / "counting_1.ipynb"
+    while not (first.exists() and list(output.glob(".*counting_3*"))) and (
+        time.monotonic() < deadline
+    ):
         time.sleep(0.05)
     kernels = psutil.Process(process.pid).children(recursive=True)  # in sessions of their own
     os.killpg(process.pid, signal.SIGKILL)
@@ -105,17 +100,15 @@ def test_a_killed_profile_goes_on_where_it_was_and_ends_with_the_right_numbers(s
     for kernel in kernels:
         with suppress(psutil.NoSuchProcess):
             kernel.kill()
-    first = output / "transfer_1.ipynb"
     written = first.stat().st_mtime_ns
     assert '"complete": false' in (output / "results.json").read_text()
-    assert not (output / "transfer_3.ipynb").exists()
+    assert not (output / "counting_3.ipynb").exists()
     again = subprocess.run(command, capture_output=True, text=True)
-    assert again.returncode == 0 and "[1/2] transfer_1 (kept)" in again.stdout
-    assert "[2/2] transfer_3\n" in again.stdout
+    assert again.returncode == 0 and "[1/2] counting_1 (kept)" in again.stdout
+    assert "[2/2] counting_3\n" in again.stdout
     assert first.stat().st_mtime_ns == written and not list(output.glob(".*/"))
-    monkeypatch.setenv("TRAJTRANSFER_HOME", str(short / "elsewhere"))
-    for name, pair in (("transfer_1", Seeds(1, 2)), ("transfer_3", Seeds(3, 4))):
-        assert accuracies(rows(output, name)) == accuracies(made_afresh(pair))
+    _, records = results.read(output)
+    assert [squares(record) for record in records.values()] == [[1, 4, 9, 16], [9, 16, 25, 36]]
 
 
 def extending(root, **changes):

@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import ROOT
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from trajtransfer.paper.claims import judged
 from trajtransfer.paper.storage.outcomes import RecordFile
@@ -24,6 +25,7 @@ SANITIZE = ROOT / "tests" / "sanitize.cfg"
 NAMES = sorted(path.stem for path in REFERENCE.glob("*.ipynb"))
 # Each on whichever worker is free; one that needs what another is making waits for it.
 APART = [pytest.param(name, marks=pytest.mark.xdist_group(f"reference {name}")) for name in NAMES]
+KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 pytestmark = pytest.mark.slow
 
 
@@ -81,12 +83,14 @@ def test_outputs_numbers_and_verdicts_are_those_of_the_reference(name, tmp_path,
 
 def test_a_mutated_copy_fails(tmp_path, shared):
     """nbval is shown to compare something: one changed word in one stored output."""
-    mutated = nbformat.read(REFERENCE / "permutation_symmetry.ipynb", as_version=4)
-    outputs = [output for cell in mutated.cells for output in cell.get("outputs", [])]
-    shown = [output for output in outputs if "barrier" in _markdown(output)]
-    assert shown
-    shown[0].data["text/markdown"] = _markdown(shown[0]).replace("barrier", "carrier")
-    nbformat.write(mutated, tmp_path / "mutated.ipynb")
+    data = {"text/markdown": "the barrier", "text/plain": "<IPython.core.display.Markdown object>"}
+    output = new_output("execute_result", data, execution_count=1)
+    source = "from IPython.display import Markdown\nMarkdown('the barrier')"
+    cell = new_code_cell(source, execution_count=1, outputs=[output])
+    nbformat.write(new_notebook(cells=[cell], metadata=KERNEL), tmp_path / "copy.ipynb")
+    assert nbval(tmp_path, "copy", shared).returncode == 0
+    output.data["text/markdown"] = "the carrier"
+    nbformat.write(new_notebook(cells=[cell], metadata=KERNEL), tmp_path / "mutated.ipynb")
     done = nbval(tmp_path, "mutated", shared)
     assert done.returncode == 1 and "carrier" in done.stdout and "1 failed" in done.stdout
 
@@ -99,7 +103,3 @@ def test_the_sanitising_rules_are_all_loaded():
     for section in rules.sections():
         re.compile(rules.get(section, "regex"))
         assert rules.get(section, "replace")
-
-
-def _markdown(output: nbformat.NotebookNode) -> str:
-    return str(output.get("data", {}).get("text/markdown", ""))
