@@ -37,7 +37,8 @@ def plane(ax: Axes, found: Plane, names: Sequence[str], what: str, path: pd.Data
     drawn = ax.contourf(found.u, found.v, heights, levels=14, cmap=colours)
     unit = "%" if what == "accuracy" else "nats"
     ax.figure.colorbar(drawn, ax=ax, label=f"validation {what} ({unit})")
-    ax.plot(path["u"], path["v"], color="white", marker=".", markersize=3, label="steps of FGMT")
+    colour = style_of("fgmt")["color"]
+    ax.plot(path["u"], path["v"], color=colour, marker=".", markersize=3, label="steps of FGMT")
     corner: dict[str, Any] = {"color": "white", "markeredgecolor": "black", "ls": ""}
     for (u, v), name, marker in zip(found.points, names, "os^", strict=True):
         ax.plot(u, v, marker=marker, label=name, **corner)
