@@ -88,7 +88,7 @@ def _path(path: pd.DataFrame) -> Any:
         x=path["u"].tolist(),
         y=path["v"].tolist(),
         mode="lines",
-        line={"color": "white", "width": 1},
+        line={"color": style_of("fgmt")["color"], "width": 2},
         hoverinfo="skip",
     )
 
@@ -117,7 +117,7 @@ def _slider(frames: Sequence[Any]) -> dict[str, Any]:
         {"label": frame.name, "method": "animate", "args": [[frame.name], {"mode": "immediate"}]}
         for frame in frames
     ]
-    return {"steps": steps, "currentvalue": {"prefix": "step t = "}, "pad": {"t": 20}}
+    return {"steps": steps, "currentvalue": {"prefix": "step t = "}, "pad": {"t": 45}}
 
 
 def _titles(rows: pd.DataFrame) -> list[dict[str, Any]]:
