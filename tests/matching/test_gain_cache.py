@@ -58,7 +58,7 @@ def test_gains_and_objective_are_the_plain_ones_at_any_permutation(case: Case, d
     spec, theta = prepared(case, generator, dtype)
     pairs = Pairs(spec)
     pi = tt.Permutation.identity(spec)
-    for step in range(60):
+    for step in range(30):
         if step % 7 == 0:
             pairs.append(random_pair(theta, generator))
         pi = wander(pi, generator)

@@ -83,8 +83,8 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 class Reader:
     """One window in which pages are opened one after another, and what they complain about."""
 
-    def __init__(self, browser: Browser, theme: str = "light", size: dict[str, int] = DESK):
-        self.context = browser.new_context(viewport=size, color_scheme=theme)
+    def __init__(self, browser: Browser, theme: str = "light"):
+        self.context = browser.new_context(viewport=DESK, color_scheme=theme)
         self.page = self.context.new_page()
         self.complaints: list[str] = []
         self.origin = ""
@@ -160,8 +160,11 @@ def variants() -> set[str]:
     return {name for _, *others in pages.values() for name in others}
 
 
-def test_every_page_is_clean_typeset_described_and_accessible(browser, address, html):
-    """Axe looks at one page of every notebook; colours have a test of their own."""
+def test_every_page_is_clean_typeset_described_accessible_and_fits_a_phone(browser, address, html):
+    """Axe looks at one page of every notebook; colours have a test of their own.
+
+    On a phone code scrolls inside its box; on a desk every line of a notebook is seen.
+    """
     troubles = {}
     seen = names(html)
     skipped = variants()
@@ -173,22 +176,15 @@ def test_every_page_is_clean_typeset_described_and_accessible(browser, address, 
             bad += page.evaluate(CUT_OFF)
             if name not in skipped:
                 bad += violations(page, ALL_BUT_COLOURS)
+            page.set_viewport_size(PHONE)
+            bad += page.evaluate(CUT_OFF)
+            width = page.evaluate("document.documentElement.scrollWidth")
+            if width > PHONE["width"]:
+                bad.append(f"{width} wide on a phone")
+            page.set_viewport_size(DESK)
             if bad:
                 troubles[name] = bad
     assert not troubles
-
-
-def test_pages_fit_a_phone(browser, address, html):
-    """Code scrolls inside its box, where on a desk every line of a notebook is seen."""
-    wide = {}
-    with reader(browser, size=PHONE) as window:
-        for name in names(html):
-            page, _ = window.open(f"{address}/{name}")
-            width = page.evaluate("document.documentElement.scrollWidth")
-            cut = page.evaluate(CUT_OFF)
-            if cut or width > PHONE["width"]:
-                wide[name] = width, cut
-    assert not wide
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
