@@ -21,7 +21,7 @@ def with_head_of(model: nn.Module, target: State, source: State) -> tuple[State,
         if isinstance(x, Tensor) and x.shape != p.shape:
             if not _may_be_head(x, p) or name in _tables(model):
                 return target, Params({})  # to be refused with all that does not fit
-            own[name] = x.detach().clone()
+            own[name] = x.detach().to(p.device, copy=True)
     first = first_names(model)
     others = {name: source[name] for name in target if first.get(name) in own and name in source}
     return {**target, **others}, Params(own)

@@ -22,9 +22,8 @@ from trajtransfer.matching.pairs import Pairs
 from trajtransfer.permutation import Permutation
 from trajtransfer.specification import PermutationSpec
 
-TRIALS = (
-    5  # how often a group that stands on two axes of one tensor is assigned anew without a gain
-)
+# How often a group that stands on two axes of one tensor is assigned anew without a gain.
+TRIALS = 5
 
 
 class Matching(NamedTuple):
