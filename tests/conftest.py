@@ -27,22 +27,25 @@ settings.register_profile(
 )
 settings.load_profile("noisy machine")
 ROOT = Path(__file__).parent.parent
-# Files that train networks or start processes, and networks that take long to trace.
-TRAINING = {
+# Files that train networks, start processes or look at all published notebooks, and networks that
+# take long to trace.
+LONG = {
     "test_bad_inputs",
     "test_cli",
     "test_contributing",
     "test_core",
+    "test_executed",
     "test_figures",
     "test_gain_cache",
     "test_lab",
     "test_mutations",
     "test_networks",
+    "test_pages",
     "test_record",
     "test_subsequent",
     "test_work",
 }
-LARGE = ("vgg", "densenet", "resnet", "ResNet")
+LARGE = ("vgg", "densenet", "resnet", "ResNet", "mobilenet")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -50,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file on one worker; those of notebooks and the book come first."""
     for item in items:
         large = any(name in item.name for name in LARGE)
-        if large or "chapters" in item.path.parts or item.path.stem in TRAINING:
+        if large or "chapters" in item.path.parts or item.path.stem in LONG:
             item.add_marker(pytest.mark.slow)
         if not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -28,6 +28,7 @@ def test_every_floating_type_is_transferred_and_kept(dtype, method):
     network(1).to(dtype).load_state_dict(result.state_dict())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "other"), list(itertools.permutations(TYPES, 2)))
 @pytest.mark.parametrize("role", ["start", "end", "target", "batches", "selection"])
 def test_types_may_differ_and_the_target_s_is_given_back(model, other, role, generator):

@@ -174,6 +174,7 @@ class Deep(nn.Module):
         return self.head(x)
 
 
+@pytest.mark.slow
 def test_there_is_no_limit_to_the_depth():
     spec = tt.permutation_spec(Deep(300), torch.zeros(2, 3))
     assert Counter(spec.sizes.values()) == {4: 1, 5: 300}
