@@ -211,10 +211,18 @@ def test_what_is_no_head_has_to_have_the_shapes_of_the_model(generator):
         ValueError, match=r"the target does not fit .* are \['rows\.weight'\] \(1\)"
     ):
         tt.transfer(Tokens(4), source, other, data)
-    wide = {**state(3), "0.weight": torch.zeros(65, 6)}
-    with pytest.raises(
-        ValueError, match=r"another number of the units '0', which '0\.weight' gives"
-    ):
+    half = {**headed(5).state_dict(), "3.bias": torch.zeros(2)}
+    with pytest.raises(ValueError, match=r"the target does not fit .* are \['3\.weight'\] \(1\)"):
+        tt.transfer(network(4), (state(1), state(2)), half, batches(generator))
+    broken = {**headed(5).state_dict(), "3.bias": torch.full((5,), torch.nan)}
+    with pytest.raises(ValueError, match=r"the target holds NaN or infinite entries at '3\.bias'"):
+        tt.transfer(network(4), (state(1), state(2)), broken, batches(generator))
+
+
+def test_a_layer_whose_outputs_are_units_is_no_head(generator):
+    wide = {**state(3), "0.weight": torch.zeros(65, 6), "0.bias": torch.zeros(65)}
+    words = r"another number of the units '0', which '0\.weight' gives"
+    with pytest.raises(ValueError, match=words):
         tt.transfer(network(4), (state(1), state(2)), wide, batches(generator))
 
 

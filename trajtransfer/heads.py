@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from torch import Tensor, nn
 
 from trajtransfer.params import Params
 from trajtransfer.specification import PermutationSpec
-from trajtransfer.states import State, first_names
+from trajtransfer.states import State, first_names, require_weights
+
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)  # their outputs are the first axis
+TABLES = (nn.Embedding, nn.EmbeddingBag)
 
 
 def with_head_of(model: nn.Module, target: State, source: State) -> tuple[State, Params]:
     """A target with the head of the source where its own has other outputs, and its own there.
 
-    A head are parameters of `model` of which the target has other entries along the first axis
-    alone. A table of embeddings is none: its rows are inputs.
+    A head are layers of `model` of which the target has other outputs and nothing else. One that
+    shares its weight with a table of embeddings is none: the rows of the table are inputs.
     """
-    own = {}
-    for name, p in model.named_parameters():
-        x = target.get(name)
-        if isinstance(x, Tensor) and x.shape != p.shape:
-            if not _may_be_head(x, p) or name in _tables(model):
-                return target, Params({})  # to be refused with all that does not fit
-            own[name] = x.detach().to(p.device, copy=True)
+    given = {name: target.get(name) for name, _ in model.named_parameters()}
+    own = dict(model.named_parameters())
+    others = {n for n, x in given.items() if isinstance(x, Tensor) and x.shape != own[n].shape}
+    tables = {id(one.weight) for one in model.modules() if isinstance(one, TABLES)}
+    head: dict[str, Tensor] = {}
+    for name, layer in model.named_modules():
+        parts = [f"{name}.{key}".lstrip(".") for key, _ in layer.named_parameters(recurse=False)]
+        if isinstance(layer, LAYERS) and others & set(parts) and _has_outputs(parts, own, target):
+            head |= {part: target[part] for part in parts if id(own[part]) not in tables}
+    if not others or head.keys() != others:
+        return target, Params({})  # what does not fit is to be refused
+    for name, x in head.items():
+        require_weights(x, name, "the target")
     first = first_names(model)
-    others = {name: source[name] for name in target if first.get(name) in own and name in source}
-    return {**target, **others}, Params(own)
+    beside = {name: source[name] for name in target if first.get(name) in head and name in source}
+    return {**target, **beside}, Params(
+        {name: x.detach().to(own[name].device, copy=True) for name, x in head.items()}
+    )
 
 
-def _may_be_head(x: Tensor, parameter: Tensor) -> bool:
-    return x.ndim == parameter.ndim > 0 and x.shape[1:] == parameter.shape[1:]
-
-
-def _tables(model: nn.Module) -> set[str]:
-    """The parameters that hold a row for each input."""
-    kinds = (nn.Embedding, nn.EmbeddingBag)
-    return {f"{name}.weight" for name, one in model.named_modules() if isinstance(one, kinds)}
+def _has_outputs(parts: Sequence[str], own: Mapping[str, Tensor], target: State) -> bool:
+    """Whether a state has one number of outputs, 1 or more, in all parts of a layer."""
+    if not all(isinstance(target.get(part), Tensor) and part in own for part in parts):
+        return False
+    shapes = [tuple(target[part].shape) for part in parts]
+    counts = {shape[:1] for shape in shapes}
+    inputs = [tuple(own[part].shape[1:]) for part in parts]
+    return len(counts) == 1 and counts != {(0,)} and [shape[1:] for shape in shapes] == inputs
 
 
 def require_outputs(spec: PermutationSpec, head: Params) -> None:

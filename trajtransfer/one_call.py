@@ -48,7 +48,8 @@ class Transfer(NamedTuple):
     target initialisation) to T, `spec` the derived specification, and `names` maps the keys of a
     state dict to names of tensors. ``model.load_state_dict(result.state_dict())`` makes a network
     of it. `head` names the tensors that stayed as the target had them, where it has another head
-    than the source; the scores are then those with the head that the source started from.
+    than the source; the state is then one for a model with that head, and the scores are those with
+    the head that the source started from.
     """
 
     t: int

@@ -140,7 +140,7 @@ def state_point(model: nn.Module, state: State, what: str) -> Params:
     state = {**_by_first_names(state, first), **state}
     _require_names(model, state, what)
     for name in own:
-        _require_weights(state[name], name, what)
+        require_weights(state[name], name, what)
     for name in state.keys() & first.keys():
         if first[name] in own and not torch.equal(state[name], state[first[name]]):
             raise ValueError(
@@ -199,7 +199,7 @@ def names_of_keys(model: nn.Module) -> dict[str, str]:
     return {key: first[key] for key in model.state_dict() if key in first}
 
 
-def _require_weights(x: Tensor, name: str, what: str) -> None:
+def require_weights(x: Tensor, name: str, what: str) -> None:
     """Raise unless `x` is a finite tensor of one of the `TRAINED` types."""
     require_tensor(f"{name!r} of {what}", x)
     if x.dtype not in TRAINED:

@@ -121,6 +121,41 @@ class HandWrittenCell(nn.Module):
         return self.head(h)
 
 
+class LearnedStart(nn.Module):
+    """A recurrent network that learns the state it begins with, for each example or for all."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.start = nn.Parameter(torch.randn(shape))
+        self.gru = nn.GRU(3, 5, num_layers=2, batch_first=True)
+        self.head = nn.Linear(5, 2)
+
+    def forward(self, x):
+        start = self.start.expand(2, 3, 5).contiguous()
+        return self.head(self.gru(x, start)[0].mean(1)).sum(0)
+
+
+class LearnedSteps(nn.Module):
+    """What is learned for each step stays at its step."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = nn.Parameter(torch.randn(4, 3))
+        self.gru = nn.GRU(3, 5, batch_first=True)
+        self.head = nn.Linear(5, 2)
+
+    def forward(self, x):
+        return self.head(self.gru(self.steps + x[:, :1])[0].mean(1))
+
+
+def of_each_example():
+    return LearnedStart((2, 3, 5))
+
+
+def of_each_layer():
+    return LearnedStart((2, 1, 1))
+
+
 FOUND: list[tuple] = [
     (OptionA, (1, 6, 6), {4: 1, 5: 1, 2: 2}),  # the new channels on either side trade places too
     (MaskedOrNot, (4,), {6: 1}),
@@ -129,6 +164,9 @@ FOUND: list[tuple] = [
     (HandWrittenNorm, (4,), {6: 1}),
     (SeparateHeads, (5, 4), {2: 1}),
     (HandWrittenCell, (4, 3), {6: 1, 5: 1}),
+    (of_each_example, (4, 3), {5: 1}),
+    (of_each_layer, (4, 3), {5: 2}),
+    (LearnedSteps, (4, 3), {5: 1}),
 ]
 
 

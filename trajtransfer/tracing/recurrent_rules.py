@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trajtransfer.tracing.axis_labels import Label, unify
+from trajtransfer.tracing.axis_labels import Label, resolve, unify
 from trajtransfer.tracing.registry import (
     Call,
     Traced,
@@ -12,6 +12,7 @@ from trajtransfer.tracing.registry import (
     freeze_all,
     rule,
     traced_in,
+    unify_all,
     without_parts,
 )
 from trajtransfer.tracing.views import Axis, Folded, Part, settled
@@ -30,6 +31,8 @@ def _recurrent(call: Call) -> list[tuple[Axis, ...]]:
     directions = 1 + bool(call["bidirectional"])
     if len(weights) != call["num_layers"] * directions * (2 + biases):
         raise Unsupported("projections of hidden units")
+    batch = 0 if call["batch_first"] else 1
+    freeze_all([x.axes[1 - batch]])  # steps follow each other
     outputs = x.axes[-1]
     every: list[Label] = []
     for _ in range(call["num_layers"]):
@@ -40,7 +43,7 @@ def _recurrent(call: Call) -> list[tuple[Axis, ...]]:
         outputs = sum(found, start=())
         every += found
     states = traced_in([call["hx"]])
-    return [(*x.axes[:-1], outputs), *(_state(every, state) for state in states)]
+    return [(*x.axes[:-1], outputs), *(_state(every, state, x.axes[batch]) for state in states)]
 
 
 @rule("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
@@ -50,6 +53,7 @@ def _cell(call: Call) -> object:
     hidden = _layer(call["input"].axes[-1], [weight for weight in weights if weight is not None])
     states = traced_in([call["hx"]])
     for state in states:
+        unify_all(state.axes[:-1], call["input"].axes[:-1])
         unify(state.axes[-1], hidden)
     after = [(*state.axes[:-1], hidden) for state in states]
     return after if call.name == "lstm_cell" else after[0]
@@ -66,23 +70,31 @@ def _layer(inputs: Label, weights: Sequence[Traced]) -> Label:
     return hidden
 
 
-def _state(every: Sequence[Label], before: Traced) -> tuple[Axis, ...]:
+def _state(every: Sequence[Label], before: Traced, batch: Label) -> tuple[Axis, ...]:
     """The axes of the state after all steps, whose entries move with those of the state before."""
-    first, *between, last = before.axes
+    first, examples, last = before.axes
+    unify(settled(examples), batch)
     whole = _joined(first, last)
     units: Label = sum(every, start=())
     if whole is not None:
         unify(whole.label, units)
-    elif not all(piece.units and piece.units.idle for piece in settled(last)):
+    else:
         freeze_all([first])
-        for hidden in every:
+        for hidden in () if _idle(last) else every:
             unify(settled(last), hidden)
     after = Folded(units, (before.shape[0], before.shape[-1]))
-    return (Part(after, 0), *between, Part(after, 1))
+    return (Part(after, 0), batch, Part(after, 1))
+
+
+def _idle(axis: Axis) -> bool:
+    """Whether the entries of an axis are all alike, as those of a first state of zeros."""
+    return all(piece.units and piece.units.idle for piece in resolve(settled(axis)))
 
 
 def _joined(first: Axis, last: Axis) -> Folded | None:
     """What both axes are the two parts of, as those of the state of another such layer are."""
     if not isinstance(first, Part) or not isinstance(last, Part) or first.whole is not last.whole:
         return None
-    return first.whole if first.whole.parts is None else None
+    whole = first.whole
+    as_they_are = (first.number, last.number, len(whole.sizes)) == (0, 1, 2)
+    return whole if as_they_are and whole.parts is None else None
