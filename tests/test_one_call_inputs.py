@@ -219,6 +219,26 @@ def test_what_is_no_head_has_to_have_the_shapes_of_the_model(generator):
         tt.transfer(network(4), (state(1), state(2)), broken, batches(generator))
 
 
+class Tying(nn.Module):
+    """Says which token it has read, by the table that it reads with."""
+
+    def __init__(self, tokens: int):
+        super().__init__()
+        self.head = nn.Linear(8, tokens, bias=False)
+        self.inner = nn.Linear(8, 8)
+        self.rows = nn.Embedding(tokens, 8)
+        self.rows.weight = self.head.weight
+
+    def forward(self, ids):
+        return self.head(torch.relu(self.inner(self.rows(ids))))
+
+
+def test_a_head_that_is_a_table_of_inputs_too_is_no_head(generator):
+    ids = torch.randint(0, 9, (16,), generator=generator)
+    with pytest.raises(ValueError, match=r"the target does not fit .* are \['head\.weight'\]"):
+        tt.transfer(Tying(9), (Tying(9), Tying(9)), Tying(11), [(ids, ids)])
+
+
 def test_a_layer_whose_outputs_are_units_is_no_head(generator):
     wide = {**state(3), "0.weight": torch.zeros(65, 6), "0.bias": torch.zeros(65)}
     words = r"another number of the units '0', which '0\.weight' gives"

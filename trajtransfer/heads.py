@@ -18,7 +18,8 @@ def with_head_of(model: nn.Module, target: State, source: State) -> tuple[State,
     """A target with the head of the source where its own has other outputs, and its own there.
 
     A head are layers of `model` of which the target has other outputs and nothing else. One that
-    shares its weight with a table of embeddings is none: the rows of the table are inputs.
+    shares its weight with a table of embeddings is none: the rows of the table are inputs. Raises
+    ``ValueError`` for a head that is not finite, or of a type in which no network is trained.
     """
     given = {name: target.get(name) for name, _ in model.named_parameters()}
     own = dict(model.named_parameters())

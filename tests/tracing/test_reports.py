@@ -148,6 +148,26 @@ class LearnedSteps(nn.Module):
         return self.head(self.gru(self.steps + x[:, :1])[0].mean(1))
 
 
+class TurnedState(nn.Module):
+    """Its state goes back with layers in place of units, of which there are as many."""
+
+    def __init__(self):
+        super().__init__()
+        self.gru = nn.GRU(3, 2, num_layers=2, batch_first=True)
+        self.head = nn.Linear(2, 2)
+
+    def forward(self, x):
+        _, state = self.gru(x)
+        turned = state.transpose(0, 2).contiguous()
+        return self.head(self.gru(x, turned)[0].mean(1))
+
+
+def test_a_state_that_was_turned_is_not_taken_for_whole(generator):
+    inputs = torch.randn(3, 4, 3, generator=generator)
+    model = network(0, TurnedState)
+    assert not tt.permutation_spec(model, inputs).sizes
+
+
 def of_each_example():
     return LearnedStart((2, 3, 5))
 
