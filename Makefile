@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce book publish reference env test check lint campaign bench clean
+.PHONY: help reproduce book publish reference env test check pytest lint campaign bench clean
 
 help:  ## list these commands
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -32,11 +32,15 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)
 
-test: lint  ## everything that CI runs
-	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+# Both lint beside their tests: lint needs one core for long.
+test: env  ## everything that CI runs
+	@$(MAKE) --jobs=2 lint pytest
 
-check: lint  ## lint, types and the laws of the library: no notebook, no browser, no long training
-	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder -m "not slow"
+check: env  ## lint, types and the laws of the library: no notebook, no browser, no long training
+	@$(MAKE) --jobs=2 lint pytest WHICH='-m "not slow"'
+
+pytest: env
+	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder $(WHICH)
 
 lint: env  ## ruff, mypy and the layers of the modules
 	$(BIN)/ruff check .

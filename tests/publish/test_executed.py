@@ -102,3 +102,12 @@ def test_there_is_something_to_compare():
         runs = [run for run in profile_of(ROOT, listing.profile).runs if run.name in records]
         assert list(records) == [run.name for run in runs]
         assert {run.notebook for run in runs} == {path.stem for path in INPUTS}
+
+
+@pytest.mark.parametrize("folder", [REFERENCE, ROOT / "book" / "published"], ids=lambda f: f.name)
+def test_nothing_lies_beside_the_results(folder):
+    """What a run set aside is for its user to look at, and not for others to download."""
+    listing, _ = read_results(folder)
+    listed = {name for run in listing.runs.values() for name in run.files}
+    there = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    assert there == listed | {"results.json"}
