@@ -21,6 +21,7 @@ from small_networks import (
     mlp,
     transformer,
 )
+from small_transformers import LONGEST, WORDS, Bert, Gpt2, vision_transformer
 from torch import Tensor, nn
 
 import trajtransfer as tt
@@ -33,14 +34,19 @@ class Case(NamedTuple):
     make: Callable[[], nn.Module]
     shape: tuple[int, ...]
     sizes: dict[int, int]  # size of a group -> how many groups have it
+    words: int = 0  # of a network that reads words: how many there are
 
     def model(self) -> nn.Module:
         with torch.random.fork_rng():
             torch.manual_seed(0)
             return self.make()
 
-    def inputs(self, generator: torch.Generator, n: int = 3) -> Tensor:
-        return torch.randn(n, *self.shape, generator=generator)
+    def inputs(
+        self, generator: torch.Generator, n: int = 3, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        if self.words:
+            return torch.randint(self.words, (n, *self.shape), generator=generator)
+        return torch.randn(n, *self.shape, generator=generator).to(dtype)
 
 
 def random_point(like: tt.Params, generator: torch.Generator) -> tt.Params:
@@ -60,7 +66,7 @@ def prepared(
 ) -> tuple[tt.PermutationSpec, tt.Params]:
     """The specification of a case and its initial point."""
     model = case.model().to(dtype)
-    return tt.permutation_spec(model, case.inputs(generator).to(dtype)), tt.parameters(model)
+    return tt.permutation_spec(model, case.inputs(generator, dtype=dtype)), tt.parameters(model)
 
 
 def paper_case(
@@ -91,6 +97,14 @@ def _mobilenet_v2() -> dict[int, int]:
     return dict(stem_and_head + streams + expansions)
 
 
+def _vgg16_bn() -> nn.Module:
+    """That of torchvision with four features of each channel instead of 49: a ninth of the head."""
+    model = torchvision.models.vgg16_bn(num_classes=10)
+    model.avgpool = nn.AdaptiveAvgPool2d(2)
+    model.classifier[0] = nn.Linear(512 * 4, 4096)
+    return model
+
+
 SMALL = [
     Case("mlp", mlp, (5,), {7: 1, 6: 1}),
     Case("convolutional", convolutional, (2, 6, 6), {6: 1, 8: 1}),
@@ -104,6 +118,9 @@ SMALL = [
     Case("transformer", transformer, (5, 4), {8: 1, 2: 1, 6: 1}),
     Case("U-Net", UNet, (1, 4, 4), {4: 1, 6: 1, 5: 1}),
     Case("recurrent", Recurrent, (4, 3), {6: 1, 5: 2}),
+    Case("BERT", Bert, (LONGEST,), {24: 2, 3: 2, 32: 2}, WORDS),
+    Case("GPT-2", Gpt2, (LONGEST,), {24: 1, 3: 2, 32: 2}, WORDS),
+    Case("ViT", vision_transformer, (3, 8, 8), {24: 1, 3: 2, 32: 2}),
 ]
 PAPER = [
     paper_case("2-MLP", "mlp", (1, 28, 28), 64, {64: 1}),
@@ -113,7 +130,7 @@ PAPER = [
 TORCHVISION = [
     torchvision_case("resnet18", 64, {64: 3, 128: 3, 256: 3, 512: 3}),
     torchvision_case("resnet50", 64, _resnet50()),
-    torchvision_case("vgg16_bn", 32, {64: 2, 128: 2, 256: 3, 512: 6, 4096: 2}),
+    Case("vgg16_bn", _vgg16_bn, (3, 32, 32), {64: 2, 128: 2, 256: 3, 512: 6, 4096: 2}),
     torchvision_case("mobilenet_v2", 64, _mobilenet_v2()),
     torchvision_case("densenet121", 64, {64: 1, 128: 58 + 1, 32: 58, 256: 1, 512: 1}),
 ]

@@ -33,7 +33,7 @@ def test_sizes_and_invariance(case: Case, generator):
 def test_gradients_are_equivariant(case: Case, generator):
     """grad L(pi theta) = pi grad L(theta): what lets gradients stand in for weights."""
     model = case.model().double()
-    inputs = case.inputs(generator, 6).double()
+    inputs = case.inputs(generator, 6, torch.float64)
     batch = (inputs, torch.randint(0, 2, (6,), generator=generator))
     pi = tt.Permutation.random(tt.permutation_spec(model, inputs), generator)
     theta = tt.parameters(model)
@@ -45,7 +45,7 @@ def test_gradients_are_equivariant(case: Case, generator):
 @pytest.mark.parametrize("case", NORMALISED, ids=lambda c: c.name)
 def test_running_statistics_are_equivariant(case: Case, generator):
     model = case.model().double()
-    inputs = case.inputs(generator, 20).double()
+    inputs = case.inputs(generator, 20, torch.float64)
     data = (inputs, torch.zeros(20))
     spec = tt.permutation_spec(model, inputs)
     pi = tt.Permutation.random(spec, generator)
