@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from small_transfers import Tied, batches, network, small_transfer, state, trained
 from torch import nn
 
@@ -436,6 +437,28 @@ def test_states_are_taken_as_people_keep_them(given, generator):
     found = tt.transfer(model, source, given(3), batches(torch.Generator().manual_seed(0)), steps=2)
     assert same(found, small_transfer())
     assert found.state_dict().keys() == network(4).state_dict().keys()
+
+
+def test_states_are_read_from_files(tmp_path):
+    """Of safetensors, and of ``torch.save`` as Lightning calls it."""
+    paths = {seed: tmp_path / f"{seed}.safetensors" for seed in (1, 2)}
+    for seed, path in paths.items():
+        save_file(state(seed), path)
+    target = tmp_path / "target.ckpt"
+    torch.save({"state_dict": prefixed("model.", 3)}, target)
+    data = batches(torch.Generator().manual_seed(0))
+    found = tt.transfer(network(4), (paths[1], str(paths[2])), target, data, steps=2)
+    assert same(found, small_transfer())
+
+
+@pytest.mark.parametrize("name", ["state.safetensors", "state.pt"])
+@pytest.mark.parametrize("content", [None, b"", b"no state"], ids=["absent", "empty", "damaged"])
+def test_files_that_hold_no_state_are_named(name, content, tmp_path, generator):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"the target .* read from {path}"):
+        tt.transfer(network(3), (state(1), state(2)), path, batches(generator), steps=2)
 
 
 def test_one_name_of_a_tied_tensor_is_enough(generator):

@@ -91,9 +91,10 @@ def transfer(
     Args:
         model: The architecture, and the device to compute on. It is left as it was.
         source: The start and the end of the run, each a ``state_dict`` of `model` in any floating
-            type, or a module or a checkpoint that holds one; prefixes of wrappers are taken off.
-            All is computed in float32, or in float64 where the model or a state has it, and given
-            back in the types of the target.
+            type, or a module, a checkpoint or a file that holds one (``.safetensors``, or what
+            ``torch.save`` wrote); prefixes of wrappers are taken off. All is computed in float32,
+            or in float64 where the model or a state has it, and given back in the types of the
+            target.
         target: The initialisation to be moved, given alike. Buffers that are not running statistics
             are taken from it. Its head may have another number of outputs: then the body is moved
             as if it had the head that the source started from, and the head stays.

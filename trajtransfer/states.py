@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -83,12 +85,16 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def state_of(model: nn.Module, given: Any, what: str) -> State:
-    """The state dict of `model` in what a reader has: a module, a checkpoint, other prefixes."""
+    """The state dict of `model` in what a reader has: a module, a file, other prefixes."""
+    if isinstance(given, str | os.PathLike):
+        given = _read(Path(given), what)
     if isinstance(given, nn.Module):
         given = unwrapped(given).state_dict()
     if not isinstance(given, Mapping):
         kind = type(given).__name__
-        raise TypeError(f"{what} is a {kind}; pass a state_dict, e.g. model.state_dict()")
+        raise TypeError(
+            f"{what} is a {kind}; pass a state_dict, e.g. model.state_dict(), or a file"
+        )
     own = model.state_dict().keys() | first_names(model).keys()
     while not own & given.keys():
         inner = next((given[n] for n in WRAPPED if isinstance(given.get(n), Mapping)), None)
@@ -100,6 +106,22 @@ def state_of(model: nn.Module, given: Any, what: str) -> State:
         else:
             break
     return given
+
+
+def _read(path: Path, what: str) -> Any:
+    """What a file of safetensors or of ``torch.save`` holds, on the CPU; no code in it is run."""
+    try:
+        if path.suffix != ".safetensors":
+            return torch.load(path, map_location="cpu", weights_only=True)
+        from safetensors.torch import load_file  # not among the core's requirements
+
+        return load_file(path)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{what} is to be read from {path}: pip install safetensors") from error
+    except FileNotFoundError as error:
+        raise ValueError(f"{what} is to be read from {path}, which is no file") from error
+    except Exception as error:  # of a dozen kinds, by the way in which a file is damaged
+        raise ValueError(f"{what} cannot be read from {path}: {error}") from error
 
 
 def precision(model: nn.Module, states: Iterable[State]) -> torch.dtype:
