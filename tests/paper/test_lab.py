@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal
 
 from trajtransfer.algorithms import METHODS
 from trajtransfer.paper import lab as laboratory
-from trajtransfer.paper import networks, structures, transfers, units
+from trajtransfer.paper import networks, structures, transfers, unit_of_work, units
 from trajtransfer.paper.chapters import accelerated_training, basins, trajectories
 from trajtransfer.paper.datasets.tasks import load_task
 from trajtransfer.paper.lab import Lab, labs
@@ -314,7 +314,7 @@ def test_the_time_of_a_unit_is_no_part_of_the_rest(monkeypatch):
         now[0] += 100.0
         return Kept([], 7.0, name)
 
-    monkeypatch.setattr(laboratory, "kept", slow)
+    monkeypatch.setattr(unit_of_work, "kept", slow)
     lab.kept(transfers.transfer, "fgmt", PAIR)
     now[0] += 1.0
     assert lab.clock.seconds() == {"transfer": 7.0, "the rest": 1.0}
@@ -370,7 +370,7 @@ def addresses(monkeypatch):
         asked.append(address)
         return Kept([], 0.0, name)
 
-    monkeypatch.setattr(laboratory, "kept", spy)
+    monkeypatch.setattr(unit_of_work, "kept", spy)
     monkeypatch.setattr(networks, "checksums", lambda chosen, device: {chosen.dataset: "c0ffee"})
     monkeypatch.setattr(Lab, "_analysis", Analysis(PermutationSpec({}, {}), 7))
     return asked
@@ -450,8 +450,10 @@ def test_other_data_code_devices_and_specifications_are_another_unit(addresses, 
     ask()
     for what in ("code", "libraries", "device"):
         with monkeypatch.context() as patch:
-            known = laboratory.circumstances("trajtransfer.paper.transfers", "cpu")
-            patch.setattr(laboratory, "circumstances", lambda *_, k=known, w=what: k | {w: "other"})
+            known = unit_of_work.circumstances("trajtransfer.paper.transfers", "cpu")
+            patch.setattr(
+                unit_of_work, "circumstances", lambda *_, k=known, w=what: k | {w: "other"}
+            )
             ask()
     monkeypatch.setattr(networks, "checksums", lambda *_: {"mnist-5k": "other"})
     ask()

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import torch
 
-from trajtransfer.paper.lab import Lab, joined
+from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
+from trajtransfer.paper.unit_of_work import tables
 from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation
 
@@ -20,7 +21,7 @@ Row = dict[str, Any]
 
 def controls(lab: Lab, pairs: Sequence[Seeds]) -> pd.DataFrame:
     """The rows of `unmatched` for all pairs."""
-    return joined([lab.table(unmatched, seeds) for seeds in pairs])
+    return tables(lab.unit(unmatched, seeds) for seeds in pairs)
 
 
 def unmatched(lab: Lab, seeds: Seeds) -> list[Row]:

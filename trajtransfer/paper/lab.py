@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -19,14 +18,14 @@ from trajtransfer.paper import architectures, networks
 from trajtransfer.paper.datasets.tasks import Split, Task, sample
 from trajtransfer.paper.devices import select_device
 from trajtransfer.paper.networks import Network
-from trajtransfer.paper.provenance import circumstances
 from trajtransfer.paper.recipe import Recipe
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.setting import Setting
 from trajtransfer.paper.settings import settings
 from trajtransfer.paper.storage.progress import progress
 from trajtransfer.paper.structures import Analysis, analysed, digest
-from trajtransfer.paper.units import Clock, kept
+from trajtransfer.paper.unit_of_work import Unit
+from trajtransfer.paper.units import Clock
 from trajtransfer.paper.work import step_work
 from trajtransfer.params import Params, parameters
 from trajtransfer.permutation import PermutationSpec
@@ -203,29 +202,17 @@ class Lab:
             **work,
         }
 
-    def kept(self, make: Callable[..., Any], *arguments: Any) -> Any:
-        """``make(self, *arguments)``, read back where it is kept, else made now and kept.
+    def unit(self, make: Callable[..., Any], *arguments: Any) -> Unit:
+        """The unit of work ``make(self, *arguments)``."""
+        return Unit(self, make, arguments)
 
-        `make` is a function of a module, its arguments are JSON, pairs of seeds or laboratories,
-        and what it returns is JSON, such as a list of tidy rows. It is made anew when its
-        arguments, the setting, the data, the specification, the device or the code change, and by
-        nothing else.
-        """
-        words = [make.__name__, self.setting.name, f"w{self.setting.width:g}"]
-        words += [_word(argument) for argument in arguments]
-        with self.clock.apart():
-            address = self.identity | {
-                "made by": f"{make.__module__}.{make.__qualname__}",
-                "arguments": [_plain(argument) for argument in arguments],
-                **circumstances(make.__module__, self.device),
-            }
-            found = kept("-".join(words), address, lambda: make(self, *arguments))
-        self.clock.add(make.__name__, found)
-        return found.content
+    def kept(self, make: Callable[..., Any], *arguments: Any) -> Any:
+        """The content of a `unit`: read back where it is kept, else made now and kept."""
+        return self.unit(make, *arguments).content()
 
     def table(self, make: Callable[..., list[Row]], *arguments: Any) -> pd.DataFrame:
-        """The rows of `kept` as a frame; what is missing in a column of numbers is NaN."""
-        return pd.DataFrame(self.kept(make, *arguments)).fillna(math.nan).infer_objects()
+        """The rows of a `unit` as a frame."""
+        return self.unit(make, *arguments).table()
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -247,23 +234,6 @@ def labs(
     """The laboratories of several settings, each at all of the `widths` (none: its own)."""
     clock = Clock()
     return [Lab(chosen, device, clock) for chosen in settings(names, widths, **changes)]
-
-
-def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Frames below each other."""
-    return pd.concat(frames, ignore_index=True)
-
-
-def _plain(argument: Any) -> Any:
-    """An argument as JSON."""
-    if isinstance(argument, Lab):
-        return argument.identity
-    return str(argument) if isinstance(argument, Seeds) else argument
-
-
-def _word(argument: Any) -> str:
-    """An argument in a readable name."""
-    return argument.setting.name if isinstance(argument, Lab) else str(argument)
 
 
 def _timed(steps: Iterator[Step]) -> Iterator[tuple[Step, float]]:

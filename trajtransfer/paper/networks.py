@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,11 +16,12 @@ import torch
 from torch import nn
 
 from trajtransfer.objective import evaluate
-from trajtransfer.paper import architectures
+from trajtransfer.paper import architectures, requests
 from trajtransfer.paper.checkpoints import History, Place, checksum, save
 from trajtransfer.paper.datasets.tasks import Task, load_task
 from trajtransfer.paper.provenance import circumstances
 from trajtransfer.paper.recipe import Recipe
+from trajtransfer.paper.requests import Argument, Request
 from trajtransfer.paper.setting import PHOTOGRAPHS, Setting
 from trajtransfer.paper.storage.locks import locked
 from trajtransfer.paper.storage.progress import progress
@@ -74,6 +75,7 @@ def network(setting: Setting, seed: int, device: str = "cpu") -> Network:
     waits.
     """
     run = _own_run(setting, seed, device)
+    _ask_for(network, run)
     start = parameters(run.model)
     *_, (checkpoint, history) = run.states()
     return Network(run.model, start, checkpoint.params, checkpoint.buffers, history)
@@ -82,6 +84,7 @@ def network(setting: Setting, seed: int, device: str = "cpu") -> Network:
 def recorded(setting: Setting, seed: int, device: str = "cpu") -> list[Params]:
     """The trajectory of `network`: its start and its weights after every epoch, one file each."""
     run = _own_run(setting, seed, device)
+    _ask_for(recorded, run)
     start = parameters(run.model)
     return [start, *(checkpoint.params for checkpoint, _ in run.states(every_epoch=True))]
 
@@ -164,6 +167,15 @@ def _built(setting: Setting, seed: int, device: str) -> nn.Module:
     return model.to(device)
 
 
+def _ask_for(make: Callable[..., Any], run: _Run) -> None:
+    """Ask others for a network that is not there, where others make them."""
+    if requests.asking() and not run.complete(every_epoch=make is recorded):
+        about = (f"{make.__name__}-{run.place.folder.name}", f"{__name__}.{make.__name__}")
+        seed = Argument(run.seed)
+        threads = torch.get_num_threads()
+        requests.ask([Request(*about, run.setting, run.device, threads, (seed,))])
+
+
 def _own_run(setting: Setting, seed: int, device: str) -> _Run:
     model = initialised(setting, seed, device)
     place = _place(setting, setting.training(), setting.recipe, seed, device)
@@ -204,6 +216,10 @@ class _Run:
     def _kept(self, every_epoch: bool, mend: bool = False) -> list[State]:
         epochs = self.recipe.epochs
         return self.place.kept(epochs, every_epoch, self.model, self.device, mend=mend)
+
+    def complete(self, every_epoch: bool = False) -> bool:
+        """Whether it is there to its last epoch."""
+        return self._complete(self._kept(every_epoch))
 
     def _complete(self, found: list[State]) -> bool:
         return bool(found) and found[-1][0].epoch == self.recipe.epochs

@@ -25,8 +25,10 @@ IDLE = (
     "devices",
     "provenance",
     "published_settings",
+    "requests",
     "setting",
     "structures",
+    "unit_of_work",
     "units",
 )
 _PARSING = Lock()  # Python 3.11 fails now and then when two threads parse

@@ -7,15 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from trajtransfer.paper.lab import Lab, joined
+from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
+from trajtransfer.paper.unit_of_work import tables
 
 Row = dict[str, Any]
 
 
 def transfers(lab: Lab, methods: Sequence[str], pairs: Sequence[Seeds]) -> pd.DataFrame:
     """Every step of every method on every pair of seeds, one row each (see `Lab.follow`)."""
-    return joined([lab.table(transfer, method, seeds) for seeds in pairs for method in methods])
+    return tables(lab.unit(transfer, method, seeds) for seeds in pairs for method in methods)
 
 
 def transfer(lab: Lab, method: str, seeds: Seeds) -> list[Row]:

@@ -63,10 +63,7 @@ def kept(name: str, address: Mapping[str, Any], make: Callable[[], Any]) -> Kept
     `address`, which is JSON as the content is. While another process makes it, this one waits. A
     file that is damaged or holds something else is set aside, and its content made anew.
     """
-    text = json.dumps(address, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    readable = re.sub(r"[^A-Za-z0-9.,_-]+", "-", name)[:LONGEST].strip("-")
-    path = home() / "runs" / "tables" / f"{readable}-{digest}" / "table.json"
+    path, text = _place(name, address)
     if found := _read(path, text):
         return found
     with locked(path.parent, f"the table {path.parent.name}", wait=True):
@@ -76,6 +73,19 @@ def kept(name: str, address: Mapping[str, Any], make: Callable[[], Any]) -> Kept
             found = _made(make, path)
             _write(path, text, found)
     return found
+
+
+def present(name: str, address: Mapping[str, Any]) -> bool:
+    """Whether something is kept at an `address`, and would be read back."""
+    return _read(*_place(name, address)) is not None
+
+
+def _place(name: str, address: Mapping[str, Any]) -> tuple[Path, str]:
+    """The file of what is kept at an address, and the address as it stands there."""
+    text = json.dumps(address, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    readable = re.sub(r"[^A-Za-z0-9.,_-]+", "-", name)[:LONGEST].strip("-")
+    return home() / "runs" / "tables" / f"{readable}-{digest}" / "table.json", text
 
 
 def _made(make: Callable[[], Any], path: Path) -> Kept:

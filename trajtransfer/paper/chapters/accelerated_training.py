@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from trajtransfer.paper.lab import Lab, joined
+from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.subsequent import STANDARD, history_rows, standard, transferred
+from trajtransfer.paper.unit_of_work import tables
 
 Row = dict[str, Any]
 
@@ -17,7 +18,7 @@ Row = dict[str, Any]
 def training(lab: Lab, methods: Sequence[str], pairs: Sequence[Seeds]) -> pd.DataFrame:
     """Validation accuracy after each epoch, by method and pair; standard training comes first."""
     wanted = [STANDARD, *methods]
-    return joined([lab.table(subsequent, method, seeds) for method in wanted for seeds in pairs])
+    return tables(lab.unit(subsequent, method, seeds) for method in wanted for seeds in pairs)
 
 
 def subsequent(lab: Lab, method: str, seeds: Seeds) -> list[Row]:

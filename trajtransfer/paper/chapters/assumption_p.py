@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import pandas as pd
@@ -14,8 +14,8 @@ import torch
 from trajtransfer.matching.descent import match
 from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
-from trajtransfer.paper.storage.progress import progress
 from trajtransfer.paper.training import snapshots
+from trajtransfer.paper.unit_of_work import contents
 from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation, PermutationSpec
 
@@ -26,14 +26,15 @@ def cosines(
     labs: Sequence[Lab], pairs: Sequence[Seeds], every: int, iterations: int, same_batches: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The `update_cosines` of all pairs in all settings: rows per iteration, and rows per layer."""
+    wanted = list(product(labs, pairs))
+    how = (every, iterations, same_batches)
+    units = [lab.unit(update_cosines, seeds, *how) for lab, seeds in wanted]
     steps = []
     layers = []
-    for lab in progress(labs, "updates"):
-        for seeds in pairs:
-            found = lab.kept(update_cosines, seeds, every, iterations, same_batches)
-            about = _about(lab) | {"pair": str(seeds)}
-            steps += [about | row for row in found["iterations"]]
-            layers += [about | row for row in found["layers"]]
+    for (lab, seeds), found in zip(wanted, contents(units), strict=True):
+        about = _about(lab) | {"pair": str(seeds)}
+        steps += [about | row for row in found["iterations"]]
+        layers += [about | row for row in found["layers"]]
     return pd.DataFrame(steps), pd.DataFrame(layers)
 
 

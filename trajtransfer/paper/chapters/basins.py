@@ -10,9 +10,10 @@ import pandas as pd
 from trajtransfer.algorithms import Step
 from trajtransfer.landscape import Frame, Interpolation, Plane, frame, interpolate, plane
 from trajtransfer.objective import Score
-from trajtransfer.paper.lab import Lab, joined
+from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.subsequent import best_step, trained_on
+from trajtransfer.paper.unit_of_work import tables
 from trajtransfer.params import Params
 
 SOURCE = "Source*"
@@ -24,11 +25,11 @@ def segments(
     lab: Lab, methods: Sequence[str], pairs: Sequence[Seeds], positions: int
 ) -> pd.DataFrame:
     """Scores along the segments from the transferred network of each method."""
-    return joined([
-        lab.table(segments_of_transfer, method, seeds, positions)
+    return tables(
+        lab.unit(segments_of_transfer, method, seeds, positions)
         for seeds in pairs
         for method in methods
-    ])  # fmt: skip
+    )
 
 
 def segments_of_transfer(lab: Lab, method: str, seeds: Seeds, positions: int) -> list[Row]:
@@ -45,7 +46,7 @@ def segments_of_transfer(lab: Lab, method: str, seeds: Seeds, positions: int) ->
 
 def fine_tuned_segments(lab: Lab, pairs: Sequence[Seeds], positions: int) -> pd.DataFrame:
     """Scores along the segments of `segments_of_fine_tuning` for all pairs."""
-    return joined([lab.table(segments_of_fine_tuning, seeds, positions) for seeds in pairs])
+    return tables(lab.unit(segments_of_fine_tuning, seeds, positions) for seeds in pairs)
 
 
 def segments_of_fine_tuning(lab: Lab, seeds: Seeds, positions: int) -> list[Row]:

@@ -11,9 +11,10 @@ import torch
 from trajtransfer.algorithms import moved
 from trajtransfer.matching.descent import Matching, match
 from trajtransfer.matching.pairs import Pairs
-from trajtransfer.paper.lab import Lab, joined
+from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.subsequent import best_step
+from trajtransfer.paper.unit_of_work import tables
 from trajtransfer.permutation import Permutation
 
 LIMIT = "sweeps per match at most"
@@ -22,9 +23,7 @@ Row = dict[str, Any]
 
 def sweeps(lab: Lab, pairs: Sequence[Seeds], limits: Sequence[int]) -> pd.DataFrame:
     """FGMT with at most so many sweeps in every match: the rows of `sweeps_of_transfer`."""
-    return joined([
-        lab.table(sweeps_of_transfer, seeds, limit) for limit in limits for seeds in pairs
-    ])  # fmt: skip
+    return tables(lab.unit(sweeps_of_transfer, seeds, limit) for limit in limits for seeds in pairs)
 
 
 def sweeps_of_transfer(lab: Lab, seeds: Seeds, limit: int) -> list[Row]:

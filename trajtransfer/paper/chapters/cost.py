@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
 import pandas as pd
@@ -19,6 +19,7 @@ from trajtransfer.matching.assignment import prepare
 from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.training import train
+from trajtransfer.paper.unit_of_work import contents
 from trajtransfer.paper.work import WORK, epoch_work, share_of_training, step_work
 from trajtransfer.params import Params
 
@@ -32,15 +33,16 @@ def costs(labs: Sequence[Lab], lengths: Sequence[int], seeds: Seeds) -> pd.DataF
     The share of training is a ratio of counted work. Seconds are measured in this process, one
     thing after the other.
     """
+    trainings = contents([lab.unit(training_cost, seeds.target) for lab in labs])
+    methods = [name for name, one in METHODS.items() if one.knows == "gradients"]
+    wanted = list(product(zip(labs, trainings, strict=True), lengths, methods))
+    units = []
+    for (lab, _), steps, method in wanted:
+        shorter = lab.of(replace(lab.setting, steps=steps))
+        units.append(shorter.unit(transfer_cost, method, seeds))
     rows = []
-    for lab in labs:
-        training = lab.kept(training_cost, seeds.target)
-        for steps in lengths:
-            shorter = lab.of(replace(lab.setting, steps=steps))
-            for method in (name for name, one in METHODS.items() if one.knows == "gradients"):
-                row = shorter.kept(transfer_cost, method, seeds)
-                share = share_of_training(row, training)
-                rows.append({"method": method} | share | row | training)
+    for ((_, training), _, method), row in zip(wanted, contents(units), strict=True):
+        rows.append({"method": method} | share_of_training(row, training) | row | training)
     return pd.DataFrame(rows)
 
 
@@ -110,13 +112,15 @@ def _work(lab: Lab, steps: Sequence[Step]) -> Row:
 
 def precision(labs: Sequence[Lab], seed: int) -> pd.DataFrame:
     """What bfloat16 products do to training: seconds of an epoch and final validation accuracy."""
+    units = []
     rows = []
     for lab in labs:
         fast = lab.of(lab.setting.with_fast_training())
         for products, chosen in (("float32", lab), ("bfloat16", fast)):
+            units.append(chosen.unit(speed_and_accuracy, seed))
             about = {"network": lab.setting.architecture, "width": lab.setting.width}
-            rows.append(about | {"products": products} | chosen.kept(speed_and_accuracy, seed))
-    return pd.DataFrame(rows)
+            rows.append(about | {"products": products})
+    return pd.DataFrame([row | found for row, found in zip(rows, contents(units), strict=True)])
 
 
 def speed_and_accuracy(lab: Lab, seed: int) -> Row:

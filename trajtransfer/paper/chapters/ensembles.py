@@ -15,6 +15,7 @@ from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.networks import Network
 from trajtransfer.paper.seeds import Seeds, seed_pairs
 from trajtransfer.paper.subsequent import standard, transferred
+from trajtransfer.paper.unit_of_work import contents
 
 BINS = 15  # of the expected calibration error
 
@@ -32,14 +33,16 @@ def ensembles(
         raise ValueError(f"share={share:g} must be in (0, 1]: epochs per member over full training")
     every = lab.setting.recipe.epochs
     few = max(1, round(share * every))
+    units = []
     rows = []
     for method in ("full", "short", *methods):
         epochs = every if method == "full" else few
         for number, group in enumerate(groups, 1):
+            units.append(lab.unit(ensemble, method, epochs, [str(seeds) for seeds in group]))
             about = {"method": method, "epochs per member": epochs, "group": number}
-            found = lab.kept(ensemble, method, epochs, [str(seeds) for seeds in group])
-            rows.append(about | {"members": len(group)} | found)
-    return pd.DataFrame(rows)
+            rows.append(about | {"members": len(group)})
+    scores = contents(units)
+    return pd.DataFrame([row | found for row, found in zip(rows, scores, strict=True)])
 
 
 def ensemble(lab: Lab, method: str, epochs: int, group: Sequence[str]) -> dict[str, float]:

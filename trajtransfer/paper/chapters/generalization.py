@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from trajtransfer.paper.lab import Lab, joined
+from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.subsequent import STANDARD, history_rows, transferred
+from trajtransfer.paper.unit_of_work import joined, tables
 
 Row = dict[str, Any]
 
@@ -23,15 +24,11 @@ def training(lab: Lab, poor: Lab, pairs: Sequence[Seeds]) -> pd.DataFrame:
     keeps the learning rate of the source, the others have that of the next recipe, as in the paper.
     """
     frames = []
-    for name, target, origin in (
-        ("FGMT, part → all", lab, poor),
-        ("FGMT, part → part", poor, poor),
-        ("standard, all", lab, None),
-        ("standard, part", poor, None),
-    ):
-        for seeds in pairs:
-            rows = target.table(after_transfer, seeds, origin) if origin else _alone(target, seeds)
-            frames.append(pd.DataFrame(rows).assign(method=name))
+    for name, target in (("FGMT, part → all", lab), ("FGMT, part → part", poor)):
+        units = [target.unit(after_transfer, seeds, poor) for seeds in pairs]
+        frames.append(tables(units).assign(method=name))
+    for name, target in (("standard, all", lab), ("standard, part", poor)):
+        frames.append(tables(target.unit(alone, seeds) for seeds in pairs).assign(method=name))
     return joined(frames)
 
 
@@ -41,7 +38,8 @@ def after_transfer(lab: Lab, seeds: Seeds, origin: Lab) -> list[Row]:
     return history_rows(trained, "fgmt", seeds)
 
 
-def _alone(lab: Lab, seeds: Seeds) -> list[Row]:
+def alone(lab: Lab, seeds: Seeds) -> list[Row]:
+    """The history of a target that is trained as after a transfer, without one."""
     recipe = replace(lab.setting.recipe, epochs=lab.setting.next_recipe.epochs)
     start = lab.start(seeds.target)
     return history_rows(lab.continued(recipe, start, seeds.target, STANDARD), STANDARD, seeds)

@@ -12,8 +12,9 @@ import torch
 from trajtransfer.algorithms import Step, moved
 from trajtransfer.objective import gradient
 from trajtransfer.paper.datasets.tasks import sample
-from trajtransfer.paper.lab import Lab, joined
+from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
+from trajtransfer.paper.unit_of_work import tables
 from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation
 
@@ -22,7 +23,7 @@ Row = dict[str, Any]
 
 def drifts(lab: Lab, methods: Sequence[str], pairs: Sequence[Seeds]) -> pd.DataFrame:
     """The `drift` of all methods on all pairs."""
-    return joined([lab.table(drift_of, method, seeds) for method in methods for seeds in pairs])
+    return tables(lab.unit(drift_of, method, seeds) for method in methods for seeds in pairs)
 
 
 def drift_of(lab: Lab, method: str, seeds: Seeds) -> list[Row]:

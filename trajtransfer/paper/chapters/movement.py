@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -12,8 +13,8 @@ from trajtransfer.paper.controls import trained
 from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.measures import curves_of
 from trajtransfer.paper.seeds import Seeds
-from trajtransfer.paper.storage.progress import progress
 from trajtransfer.paper.transfers import transfer
+from trajtransfer.paper.unit_of_work import contents
 
 
 class Variant(NamedTuple):
@@ -55,13 +56,13 @@ def reached(
 
     One row per variant, pair and method, with the columns of `trained`.
     """
+    wanted = list(product(variants, pairs, methods))
+    steps = iter(contents([one.lab.unit(transfer, method, seeds) for one, seeds, method in wanted]))
     rows = []
-    for variant in progress(variants, "variants"):
+    for variant in variants:
         about = {"varied": variant.varied, "value": variant.value}
-        networks = trained(variant.lab, pairs).to_dict("records")
-        for seeds, row in zip(pairs, networks, strict=True):
+        for network in trained(variant.lab, pairs).to_dict("records"):
             for method in methods:
-                steps = variant.lab.table(transfer, method, seeds)
-                ((curve,),) = curves_of(steps).values()
-                rows.append(about | row | {"method": method, "accuracy": curve.peak})
+                ((curve,),) = curves_of(pd.DataFrame(next(steps))).values()
+                rows.append(about | network | {"method": method, "accuracy": curve.peak})
     return pd.DataFrame(rows)

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from trajtransfer.matching.descent import match
 from trajtransfer.objective import gradient
-from trajtransfer.paper.lab import Lab, joined
+from trajtransfer.paper.lab import Lab
+from trajtransfer.paper.unit_of_work import tables
 from trajtransfer.params import Params, parameters
 from trajtransfer.permutation import Permutation
 from trajtransfer.tracing.trace import permutation_spec
@@ -32,11 +33,11 @@ Row = dict[str, Any]
 
 def distances(lab: Lab, widths: Sequence[int], draws: int, samples: int) -> pd.DataFrame:
     """The `gradient_distances` under all conditions and at all widths."""
-    return joined([
-        lab.table(gradient_distances, condition, width, draws, samples)
+    return tables(
+        lab.unit(gradient_distances, condition, width, draws, samples)
         for condition in CONDITIONS
         for width in widths
-    ])  # fmt: skip
+    )
 
 
 def gradient_distances(lab: Lab, condition: str, width: int, draws: int, samples: int) -> list[Row]:

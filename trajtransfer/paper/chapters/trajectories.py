@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from trajtransfer.algorithms import Trajectory
-from trajtransfer.paper.lab import Lab, joined
+from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
+from trajtransfer.paper.unit_of_work import tables
 
 KINDS = ("recorded", "linear, uniform", "linear, cosine")
 Row = dict[str, Any]
@@ -22,12 +23,12 @@ def transfers(lab: Lab, methods: Sequence[str], pairs: Sequence[Seeds]) -> pd.Da
     All have as many steps as training had epochs.
     """
     steps = lab.of(replace(lab.setting, steps=lab.setting.recipe.epochs))
-    return joined([
-        steps.table(transfer_along, kind, method, seeds)
+    return tables(
+        steps.unit(transfer_along, kind, method, seeds)
         for kind in KINDS
         for seeds in pairs
         for method in methods
-    ])  # fmt: skip
+    )
 
 
 def transfer_along(lab: Lab, kind: str, method: str, seeds: Seeds) -> list[Row]:

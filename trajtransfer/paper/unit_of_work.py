@@ -1,0 +1,130 @@
+"""A unit of work of a laboratory: a function, its arguments, and what it makes of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pandas as pd
+import torch
+
+from trajtransfer.paper import requests
+from trajtransfer.paper.provenance import circumstances
+from trajtransfer.paper.requests import Argument, Request
+from trajtransfer.paper.seeds import Seeds
+from trajtransfer.paper.setting import Setting
+from trajtransfer.paper.storage.progress import progress
+from trajtransfer.paper.units import Clock, kept, present
+
+
+class Laboratory(Protocol):
+    """What a unit needs of a `Lab`."""
+
+    setting: Setting
+    device: str
+    clock: Clock
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of it decides the numbers that come out of it."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """``make(lab, *arguments)``, made once and kept.
+
+    `make` is a function of a module, its arguments are JSON, pairs of seeds or laboratories, and
+    what it returns is JSON, such as a list of tidy rows. It is made anew when its arguments, the
+    setting, the data, the specification, the device or the code change, and by nothing else.
+    """
+
+    lab: Laboratory
+    make: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+    @property
+    def name(self) -> str:
+        """The readable part of the place where it is kept."""
+        setting = self.lab.setting
+        words = [self.make.__name__, setting.name, f"w{setting.width:g}"]
+        return "-".join([*words, *map(_word, self.arguments)])
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """All that decides what it makes."""
+        return self.lab.identity | {
+            "made by": self._made_by,
+            "arguments": [_plain(argument) for argument in self.arguments],
+            **circumstances(self.make.__module__, self.lab.device),
+        }
+
+    @property
+    def _made_by(self) -> str:
+        return f"{self.make.__module__}.{self.make.__qualname__}"
+
+    def present(self) -> bool:
+        """Whether it is kept already."""
+        with self.lab.clock.apart():
+            return present(self.name, self.address)
+
+    def request(self) -> Request:
+        """What to ask others for."""
+        about = (self.name, self._made_by, self.lab.setting, self.lab.device)
+        return Request(*about, torch.get_num_threads(), tuple(map(_argument, self.arguments)))
+
+    def content(self) -> Any:
+        """What it makes, read back where it is kept, else made now and kept."""
+        return contents([self])[0]
+
+    def table(self) -> pd.DataFrame:
+        """Its rows as a frame; what is missing in a column of numbers is NaN."""
+        return _frame(self.content())
+
+    def _kept(self) -> Any:
+        with self.lab.clock.apart():
+            found = kept(self.name, self.address, lambda: self.make(self.lab, *self.arguments))
+        self.lab.clock.add(self.make.__name__, found)
+        return found.content
+
+
+def contents(units: Sequence[Unit]) -> list[Any]:
+    """What several units make. Where others make them, all that are missing are asked for."""
+    if requests.asking():
+        requests.ask(unit.request() for unit in units if not unit.present())
+    shown = progress(units, "units of work") if len(units) > 1 else units
+    return [unit._kept() for unit in shown]
+
+
+def tables(units: Iterable[Unit]) -> pd.DataFrame:
+    """The tables of several units below each other."""
+    return joined([_frame(rows) for rows in contents(list(units))])
+
+
+def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Frames below each other."""
+    return pd.concat(frames, ignore_index=True)
+
+
+def _frame(rows: Any) -> pd.DataFrame:
+    return pd.DataFrame(rows).fillna(math.nan).infer_objects()
+
+
+def _word(argument: Any) -> str:
+    """An argument in a readable name."""
+    return argument.setting.name if hasattr(argument, "setting") else str(argument)
+
+
+def _plain(argument: Any) -> Any:
+    """An argument as JSON; of a laboratory, what of it decides numbers."""
+    if hasattr(argument, "setting"):
+        return argument.identity
+    return str(argument) if isinstance(argument, Seeds) else argument
+
+
+def _argument(argument: Any) -> Argument:
+    """An argument as a request has it."""
+    if hasattr(argument, "setting"):
+        return Argument(setting=argument.setting)
+    return Argument(seeds=str(argument)) if isinstance(argument, Seeds) else Argument(argument)
