@@ -10,6 +10,7 @@ from trajtransfer.paper.storage.reading import read_listing
 
 ROOT = Path(__file__).resolve().parent.parent
 COUNTING = ROOT / "tests" / "counting.ipynb"  # imports nothing that takes long
+ASKING = ROOT / "tests" / "asking.ipynb"  # asks for networks, then for rows
 TRANSFER = ROOT / "notebooks" / "transfer.ipynb"
 RECORD = {
     "provenance": {
@@ -73,14 +74,15 @@ def squares(record):
     return [row["square"] for row in record.tables["squares"]]
 
 
-def project(root, notebook=None, runs=()):
-    """A project with our notebooks, or with one at a path and a quick profile of these runs."""
+def project(root, *notebooks, runs=()):
+    """A project with our notebooks, or with some by path and a quick profile of these runs."""
     (root / "_toc.yml").write_text((ROOT / "_toc.yml").read_text())
-    if notebook is None:
+    if not notebooks:
         (root / "notebooks").symlink_to(ROOT / "notebooks")
         return root
     profiles = root / "notebooks" / "profiles"
     profiles.mkdir(parents=True)
-    (root / "notebooks" / notebook.name).symlink_to(notebook)
+    for notebook in notebooks:
+        (root / "notebooks" / notebook.name).symlink_to(notebook)
     (profiles / "quick.yaml").write_text(json.dumps({"description": "short", "runs": list(runs)}))
     return root

@@ -81,7 +81,7 @@ def killed_profiles(folder: Path, chance: random.Random, kills: int) -> Tally:
     """A profile is killed at random moments and reproduced to its end."""
     tally = Tally("kills: a profile with its kernels")
     folder.mkdir()
-    project(folder, COUNTING, [counting(first, seconds=1.0) for first in (1, 3)])
+    project(folder, COUNTING, runs=[counting(first, seconds=1.0) for first in (1, 3)])
     command = [sys.executable, "-m", "trajtransfer.publish.cli", "reproduce", "--device", "cpu"]
     environment = os.environ | {"TRAJTRANSFER_HOME": str(folder), "OMP_NUM_THREADS": "1"}
     output = folder / "runs" / "quick"

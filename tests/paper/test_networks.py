@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 
 import trajtransfer as tt
-from trajtransfer.paper import architectures, networks
+from trajtransfer.paper import architectures, fitting, networks
 from trajtransfer.paper.checkpoints import CheckpointError, load
 from trajtransfer.paper.provenance import code_digest
 from trajtransfer.paper.settings import SETTINGS, setting
@@ -391,18 +391,18 @@ def test_several_callers_on_one_damaged_file_do_not_meet(project):
 )
 def test_what_a_setting_cannot_get_is_refused(changes, message, project):
     with pytest.raises(ValueError, match=message):
-        networks.require_fit(replace(tiny(), **changes))
+        fitting.require_fit(replace(tiny(), **changes))
 
 
 def test_a_batch_of_training_fits_its_images(project):
-    networks.require_fit(tiny(batch_size=3848))
-    networks.require_fit(replace(tiny(), batch_size=3848))
+    fitting.require_fit(tiny(batch_size=3848))
+    fitting.require_fit(replace(tiny(), batch_size=3848))
     expected = "the training batch of 3849 is larger than the training set of 3848"
-    for require in (networks.require_fit, networks.require_trainable):
+    for require in (fitting.require_fit, fitting.require_trainable):
         with pytest.raises(ValueError, match=expected):
             require(tiny(batch_size=3849))
 
 
 def test_photographs_are_left_to_the_run(project):
     """There is no data here, and decoding it would take hours."""
-    networks.require_fit(setting("imagenet-resnet18"))
+    fitting.require_fit(setting("imagenet-resnet18"))

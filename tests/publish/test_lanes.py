@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 def checkout(folder, lanes, *runs):
     """A project whose quick profile has these runs in so many lanes."""
-    root = project(folder, COUNTING, [])
+    root = project(folder, COUNTING)
     set_runs(root, lanes, *runs)
     return root
 

@@ -47,7 +47,7 @@ def short_run(number):
 def short(tmp_path, monkeypatch):
     """A project whose profile has three short runs of one notebook."""
     monkeypatch.setenv("TRAJTRANSFER_HOME", str(tmp_path))
-    return project(tmp_path, TRANSFER, [short_run(number) for number in NUMBERS])
+    return project(tmp_path, TRANSFER, runs=[short_run(number) for number in NUMBERS])
 
 
 def profile(root):
@@ -83,7 +83,7 @@ def test_a_killed_profile_goes_on_where_it_was_and_ends_with_the_right_numbers(
 ):
     """SIGKILL to everything in the second run: the first is kept, nothing is left of the second."""
     monkeypatch.setenv("TRAJTRANSFER_HOME", str(tmp_path))
-    root = project(tmp_path, COUNTING, [counting(1), counting(3, seconds=1.0)])
+    root = project(tmp_path, COUNTING, runs=[counting(1), counting(3, seconds=1.0)])
     command = [sys.executable, "-m", "trajtransfer.publish.cli", "reproduce", "--device", "cpu"]
     output = root / "runs" / "quick"
     quiet = subprocess.DEVNULL

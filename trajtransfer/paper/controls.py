@@ -56,9 +56,11 @@ def trained(lab: Lab, pairs: Sequence[Seeds]) -> pd.DataFrame:
     and `cosine` that of the angle between start and end. Accuracies are those on the validation
     split after the last epoch.
     """
+    networks = iter(lab.networks(seed for seeds in pairs for seed in seeds))
     rows = []
     for seeds in pairs:
-        source, target = (lab.network(seed) for seed in seeds)
+        source = next(networks)
+        target = next(networks)
         start = source.start
         end = source.end
         rows.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import nn
 from trajtransfer.algorithms import METHODS, Gradients, Step, Trajectory
 from trajtransfer.matching.assignment import prepare
 from trajtransfer.objective import Score, evaluate, paired_gradients, running_statistics
-from trajtransfer.paper import architectures, networks
+from trajtransfer.paper import architectures, networks, requests
 from trajtransfer.paper.datasets.tasks import Split, Task, sample
 from trajtransfer.paper.devices import select_device
 from trajtransfer.paper.networks import Network
@@ -89,6 +89,13 @@ class Lab:
         if seed not in self._networks:
             self._networks[seed] = networks.network(self.setting, seed, self.device)
         return self._networks[seed]
+
+    def networks(self, seeds: Iterable[int]) -> list[Network]:
+        """The `network` of each seed. Where others train, all that are missing are asked for."""
+        wanted = list(seeds)
+        if requests.asking():
+            requests.ask(networks.missing([self.setting], wanted, self.device))
+        return [self.network(seed) for seed in wanted]
 
     def recorded(self, seed: int) -> list[Params]:
         """The start of a training and its weights after every epoch."""

@@ -6,9 +6,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from trajtransfer.paper.datasets.tasks import Task, load_task
 from trajtransfer.paper.provenance import circumstances
 from trajtransfer.paper.recipe import Recipe
 from trajtransfer.paper.requests import Argument, Request
-from trajtransfer.paper.setting import PHOTOGRAPHS, Setting
+from trajtransfer.paper.setting import Setting
 from trajtransfer.paper.storage.locks import locked
 from trajtransfer.paper.storage.progress import progress
 from trajtransfer.paper.storage.project import home
@@ -74,8 +75,8 @@ def network(setting: Setting, seed: int, device: str = "cpu") -> Network:
     network, is set aside, and the network trained anew. While another process trains it, this one
     waits.
     """
+    _ask_for(network, setting, seed, device)
     run = _own_run(setting, seed, device)
-    _ask_for(network, run)
     start = parameters(run.model)
     *_, (checkpoint, history) = run.states()
     return Network(run.model, start, checkpoint.params, checkpoint.buffers, history)
@@ -83,8 +84,8 @@ def network(setting: Setting, seed: int, device: str = "cpu") -> Network:
 
 def recorded(setting: Setting, seed: int, device: str = "cpu") -> list[Params]:
     """The trajectory of `network`: its start and its weights after every epoch, one file each."""
+    _ask_for(recorded, setting, seed, device)
     run = _own_run(setting, seed, device)
-    _ask_for(recorded, run)
     start = parameters(run.model)
     return [start, *(checkpoint.params for checkpoint, _ in run.states(every_epoch=True))]
 
@@ -114,52 +115,6 @@ def initialised(setting: Setting, seed: int, device: str = "cpu") -> nn.Module:
     return architectures.reset_head(parent.model, classes, seed + HEADS).to(device)
 
 
-def require_fit(setting: Setting) -> None:
-    """Raise ``ValueError`` where a setting asks for what its data or its network cannot give.
-
-    Photographs, which take long to decode, are left to the run. Raises `MissingDataError` without
-    the data.
-    """
-    if setting.dataset in PHOTOGRAPHS:
-        return
-    data = task_of(setting)
-    images = len(data.train)
-    sizes = {"batch_size": setting.batch_size, "statistics": setting.statistics}
-    for name, size in sizes.items():
-        if size > images:
-            raise ValueError(
-                f"a batch of {size} cannot be drawn from {images} images; "
-                f"choose a {name} in 1..{images}"
-            )
-    require_trainable(setting)
-    about = (setting.architecture, data.shape, data.classes, setting.width)
-    if _has_statistics(*about) and not setting.statistics:
-        raise ValueError(
-            f"{setting.name} has running statistics, and statistics=0 would leave those of other "
-            "weights; say from how many training images they are estimated"
-        )
-
-
-@lru_cache
-def _has_statistics(
-    architecture: str, shape: tuple[int, int, int], classes: int, width: float
-) -> bool:
-    """Whether a network can be built, and has running statistics."""
-    with torch.device("meta"):
-        model = architectures.build(architecture, shape, classes, width, 0)
-    return any(name.endswith("running_mean") for name, _ in model.named_buffers())
-
-
-def require_trainable(setting: Setting) -> None:
-    """Raise ``ValueError`` where a batch of training is larger than the training set."""
-    batch = setting.recipe.batch_size
-    images = len(task_of(setting).train)
-    if batch > images:
-        raise ValueError(
-            f"the training batch of {batch} is larger than the training set of {images}"
-        )
-
-
 def _built(setting: Setting, seed: int, device: str) -> nn.Module:
     data = task_of(setting, device)
     shape = data.shape
@@ -167,13 +122,36 @@ def _built(setting: Setting, seed: int, device: str) -> nn.Module:
     return model.to(device)
 
 
-def _ask_for(make: Callable[..., Any], run: _Run) -> None:
+def present(setting: Setting, seed: int, device: str = "cpu", every_epoch: bool = False) -> bool:
+    """Whether a network is there to its last epoch, and all that it was pre-trained as."""
+    if setting.pretrained and not present(setting.pretrained, seed, device):
+        return False
+    return _own_run(setting, seed, device).complete(every_epoch)
+
+
+def request(make: Callable[..., Any], setting: Setting, seed: int, device: str) -> Request:
+    """What to ask others for: that they `make` a `network`, or a `recorded` one."""
+    place = _place(setting, setting.training(), setting.recipe, seed, device)
+    made_by = f"{make.__module__}.{make.__qualname__}"
+    key = place.folder.name if make is network else f"{make.__name__}-{place.folder.name}"
+    about = (key, made_by, setting, device, torch.get_num_threads(), (Argument(seed),))
+    return Request(*about, tuple(missing(_parents(setting), [seed], device)))
+
+
+def missing(settings: Iterable[Setting], seeds: Iterable[int], device: str) -> list[Request]:
+    """Requests for those networks of all settings and seeds that are not there."""
+    wanted = product(settings, seeds)
+    return [request(network, *one, device) for one in wanted if not present(*one, device)]
+
+
+def _parents(setting: Setting) -> list[Setting]:
+    return [setting.pretrained] if setting.pretrained else []
+
+
+def _ask_for(make: Callable[..., Any], setting: Setting, seed: int, device: str) -> None:
     """Ask others for a network that is not there, where others make them."""
-    if requests.asking() and not run.complete(every_epoch=make is recorded):
-        about = (f"{make.__name__}-{run.place.folder.name}", f"{__name__}.{make.__name__}")
-        seed = Argument(run.seed)
-        threads = torch.get_num_threads()
-        requests.ask([Request(*about, run.setting, run.device, threads, (seed,))])
+    if requests.asking() and not present(setting, seed, device, make is recorded):
+        requests.ask([request(make, setting, seed, device)])
 
 
 def _own_run(setting: Setting, seed: int, device: str) -> _Run:

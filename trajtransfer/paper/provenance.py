@@ -23,6 +23,7 @@ IDLE = (
     "checkpoints",
     "counterparts",
     "devices",
+    "fitting",
     "provenance",
     "published_settings",
     "requests",

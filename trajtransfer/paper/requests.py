@@ -8,7 +8,6 @@ is executed again.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,25 +39,21 @@ class Argument:
 class Request:
     """A network or a unit of work: the function that makes it, for which setting, on what.
 
+    `key` is the name of the folder in which it will be kept: all that decides its numbers is in it.
     `made_by` is the name of a function with its module. `threads` are those of a CPU that PyTorch
-    uses: like the kind of `device` they decide the last digits.
+    uses: like the kind of `device` they decide the last digits. It `needs` networks that were not
+    there when it was asked for; who makes it without them makes them on the way.
     """
 
-    name: str
+    key: str
     made_by: str
     setting: Setting
     device: str
     threads: int
     arguments: tuple[Argument, ...]
-
-    @property
-    def key(self) -> str:
-        """A name of its own for this request, short enough for a file."""
-        digest = hashlib.sha256(_ONE.dump_json(self)).hexdigest()[:12]
-        return f"{self.name[:100]}-{digest}"
+    needs: tuple[Request, ...] = ()
 
 
-_ONE = TypeAdapter(Request)
 _MANY = TypeAdapter(tuple[Request, ...])
 
 
@@ -72,7 +67,7 @@ def ask(wanted: Iterable[Request]) -> None:
     requests = tuple(wanted)
     if requests:
         write(Path(os.environ[ASKED]), requests)
-        raise AskedError(f"{len(requests)} units of work are asked for, {requests[0].name} first")
+        raise AskedError(f"{len(requests)} units of work are asked for, {requests[0].key} first")
 
 
 def write(path: Path, requests: Iterable[Request]) -> None:

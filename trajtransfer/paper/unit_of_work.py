@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pandas as pd
 import torch
 
-from trajtransfer.paper import requests
+from trajtransfer.paper import networks, requests
 from trajtransfer.paper.provenance import circumstances
 from trajtransfer.paper.requests import Argument, Request
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.setting import Setting
 from trajtransfer.paper.storage.progress import progress
-from trajtransfer.paper.units import Clock, kept, present
+from trajtransfer.paper.units import Clock, kept, place, present
+
+UNTRAINED: set[Callable[..., Any]] = set()  # functions of `untrained`
 
 
 class Laboratory(Protocol):
@@ -71,8 +73,23 @@ class Unit:
 
     def request(self) -> Request:
         """What to ask others for."""
-        about = (self.name, self._made_by, self.lab.setting, self.lab.device)
-        return Request(*about, torch.get_num_threads(), tuple(map(_argument, self.arguments)))
+        key = place(self.name, self.address).parent.name
+        about = (key, self._made_by, self.lab.setting, self.lab.device)
+        given = tuple(map(_argument, self.arguments))
+        return Request(*about, torch.get_num_threads(), given, tuple(self._needs()))
+
+    def _needs(self) -> Iterator[Request]:
+        """Networks that are not there: those of the pairs of seeds, as this setting trains them.
+
+        With another laboratory among the arguments they are that one's.
+        """
+        seeds = [seed for pair in self.arguments if isinstance(pair, Seeds) for seed in pair]
+        others = [one.setting for one in self.arguments if hasattr(one, "setting")]
+        trained = others or [self.lab.setting]
+        if self.make in UNTRAINED:
+            trained = []
+        pretrained = [self.lab.setting.pretrained] if self.lab.setting.pretrained else []
+        yield from networks.missing([*pretrained, *trained], seeds, self.lab.device)
 
     def content(self) -> Any:
         """What it makes, read back where it is kept, else made now and kept."""
@@ -87,6 +104,12 @@ class Unit:
             found = kept(self.name, self.address, lambda: self.make(self.lab, *self.arguments))
         self.lab.clock.add(self.make.__name__, found)
         return found.content
+
+
+def untrained(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a function that takes the networks of its seeds as they are before their training."""
+    UNTRAINED.add(make)
+    return make
 
 
 def contents(units: Sequence[Unit]) -> list[Any]:

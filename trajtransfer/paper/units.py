@@ -63,7 +63,8 @@ def kept(name: str, address: Mapping[str, Any], make: Callable[[], Any]) -> Kept
     `address`, which is JSON as the content is. While another process makes it, this one waits. A
     file that is damaged or holds something else is set aside, and its content made anew.
     """
-    path, text = _place(name, address)
+    path = place(name, address)
+    text = _text(address)
     if found := _read(path, text):
         return found
     with locked(path.parent, f"the table {path.parent.name}", wait=True):
@@ -77,15 +78,19 @@ def kept(name: str, address: Mapping[str, Any], make: Callable[[], Any]) -> Kept
 
 def present(name: str, address: Mapping[str, Any]) -> bool:
     """Whether something is kept at an `address`, and would be read back."""
-    return _read(*_place(name, address)) is not None
+    return _read(place(name, address), _text(address)) is not None
 
 
-def _place(name: str, address: Mapping[str, Any]) -> tuple[Path, str]:
-    """The file of what is kept at an address, and the address as it stands there."""
-    text = json.dumps(address, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+def place(name: str, address: Mapping[str, Any]) -> Path:
+    """The file of what is kept at an address; its folder has a name of its own."""
+    digest = hashlib.sha256(_text(address).encode()).hexdigest()[:8]
     readable = re.sub(r"[^A-Za-z0-9.,_-]+", "-", name)[:LONGEST].strip("-")
-    return home() / "runs" / "tables" / f"{readable}-{digest}" / "table.json", text
+    return home() / "runs" / "tables" / f"{readable}-{digest}" / "table.json"
+
+
+def _text(address: Mapping[str, Any]) -> str:
+    """An address as it stands in a file."""
+    return json.dumps(address, sort_keys=True)
 
 
 def _made(make: Callable[[], Any], path: Path) -> Kept:

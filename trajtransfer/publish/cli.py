@@ -7,8 +7,12 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trajtransfer.paper.storage.project import RunError, checkout
+
+if TYPE_CHECKING:
+    from trajtransfer.publish.cluster.engine import Engine
 
 # What does the work, and torch with it, is imported by the commands that do it: help and refusals
 # should not wait for it.
@@ -126,6 +130,14 @@ def _add_reproduce(reproduce: argparse.ArgumentParser) -> None:
     reproduce.add_argument("--device", help=DEVICE)
     words = "folder of the results (default: runs/PROFILE)"
     reproduce.add_argument("--output", type=Path, help=words)
+    words = "spread the work over jobs (needs trajtransfer[cluster]); without it, all runs here"
+    reproduce.add_argument("--engine", choices=["snakemake"], help=words)
+    words = "of the engine: local (default), slurm, or another that Snakemake has a plugin for"
+    reproduce.add_argument("--executor", metavar="NAME", help=words)
+    words = "jobs of the engine at a time (default: the cores of this machine)"
+    reproduce.add_argument("--jobs", type=int, metavar="N", help=words)
+    words = "folder with a profile of the engine: what a site asks for, such as partitions"
+    reproduce.add_argument("--site", type=Path, metavar="FOLDER", help=words)
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -162,7 +174,25 @@ def _reproduce(options: argparse.Namespace) -> None:
     from trajtransfer.publish.profiles import reproduce
 
     output = options.output or root / "runs" / options.profile
-    print(reproduce(root, options.profile, output, options.device, options.only))
+    engine = _engine(options)
+    print(reproduce(root, options.profile, output, options.device, options.only, engine))
+
+
+def _engine(options: argparse.Namespace) -> Engine | None:
+    """The engine that was asked for. Raises `RunError` for options of one without it."""
+    given = {"--executor": options.executor, "--jobs": options.jobs, "--site": options.site}
+    if not options.engine:
+        if left := [name for name, value in given.items() if value is not None]:
+            raise RunError(f"{', '.join(left)} is for an engine; add --engine snakemake")
+        return None
+    from trajtransfer.publish.cluster.engine import Engine
+
+    jobs = options.jobs or os.cpu_count() or 1
+    if jobs < 1:
+        raise RunError(f"--jobs {jobs} cannot be meant; give one or more")
+    if options.site and not options.site.is_dir():
+        raise RunError(f"--site {options.site} is no folder; it holds a profile of Snakemake")
+    return Engine(options.executor or "local", jobs, options.site)
 
 
 def _book(options: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trajtransfer.algorithms import METHODS
-from trajtransfer.paper import networks
+from trajtransfer.paper import fitting, networks
 from trajtransfer.paper.datasets.errors import MissingDataError
 from trajtransfer.paper.devices import require_device
 from trajtransfer.paper.reported import panels
@@ -172,10 +172,10 @@ def _checked_data(values: Values) -> dict[str, str]:
     checksums: dict[str, str] = {}
     for chosen in _chosen(values):
         try:
-            networks.require_fit(chosen)
+            fitting.require_fit(chosen)
             if "fraction" in values:
                 poor = chosen.with_source_fraction(values["fraction"])
-                networks.require_trainable(poor.pretrained or chosen)
+                fitting.require_trainable(poor.pretrained or chosen)
             if chosen.dataset not in PHOTOGRAPHS:
                 checksums[chosen.task()] = networks.task_of(chosen).checksum
         except MissingDataError:

@@ -16,6 +16,7 @@ from trajtransfer.paper.storage.progress import progress
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.storage.reading import MEND, read_contents, read_yaml
 from trajtransfer.paper.storage.results import OWN, Results, opened
+from trajtransfer.publish.cluster.engine import Engine, made_by_jobs
 from trajtransfer.publish.lanes import Checked, made_in_lanes, made_one_by_one
 from trajtransfer.publish.meaning import check_meaning
 from trajtransfer.publish.parameters import convert, notebooks
@@ -60,7 +61,12 @@ def _extended(root: Path, path: Path, profile: Profile) -> Profile:
 
 
 def reproduce(
-    root: Path, name: str, output: Path, device: str | None, only: Collection[str] = ()
+    root: Path,
+    name: str,
+    output: Path,
+    device: str | None,
+    only: Collection[str] = (),
+    engine: Engine | None = None,
 ) -> Path:
     """Execute the runs of a profile into `output`.
 
@@ -69,7 +75,8 @@ def reproduce(
     code, notebook and parameters. A complete profile is run anew. With names in `only`, these runs
     are made anew and the others stay as they are. Results of runs that the profile lacks are
     removed. A run that fails does not keep the others from being made; `RunError` says in the end
-    which failed and why, and for a folder that is not ours to write or holds another profile.
+    which failed and why, and for a folder that is not ours to write or holds another profile. An
+    `engine` has its own lanes: as many jobs as it is told to.
     """
     profile = profile_of(root, name)
     if unknown := sorted(set(only) - set(profile.names)):
@@ -84,7 +91,7 @@ def reproduce(
         if not only:
             results.state(name, profile.description, False)
         wanted = _wanted(runs, results, only, whole)
-        if failed := _made(root, profile, name, wanted, results):
+        if failed := _made(root, profile, name, wanted, results, engine):
             again = "these runs failed, and the next call tries them again:"
             raise RunError("\n".join([again, *failed]))
         results.drop(set(results.listing.runs) - set(profile.names))
@@ -94,10 +101,17 @@ def reproduce(
 
 
 def _made(
-    root: Path, profile: Profile, name: str, runs: Iterator[Checked], results: Results
+    root: Path,
+    profile: Profile,
+    name: str,
+    runs: Iterator[Checked],
+    results: Results,
+    engine: Engine | None,
 ) -> list[str]:
     """Make runs; why it failed, for each that did."""
-    if profile.lanes == 1:
+    if engine:
+        failed = made_by_jobs(root, name, profile, runs, results, engine)
+    elif profile.lanes == 1:
         failed = made_one_by_one(root, name, runs, results)
     else:
         failed = made_in_lanes(root, name, runs, results, profile.lanes)

@@ -12,7 +12,7 @@ import pandas as pd
 from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.subsequent import STANDARD, history_rows, transferred
-from trajtransfer.paper.unit_of_work import joined, tables
+from trajtransfer.paper.unit_of_work import joined, tables, untrained
 
 Row = dict[str, Any]
 
@@ -38,6 +38,7 @@ def after_transfer(lab: Lab, seeds: Seeds, origin: Lab) -> list[Row]:
     return history_rows(trained, "fgmt", seeds)
 
 
+@untrained
 def alone(lab: Lab, seeds: Seeds) -> list[Row]:
     """The history of a target that is trained as after a transfer, without one."""
     recipe = replace(lab.setting.recipe, epochs=lab.setting.next_recipe.epochs)
@@ -50,7 +51,7 @@ def pre_training(labs: Sequence[Lab], pairs: Sequence[Seeds]) -> pd.DataFrame:
     rows = []
     for lab in labs:
         if parent := lab.setting.pretrained:
-            networks = [lab.of(parent).network(seeds.target) for seeds in pairs]
+            networks = lab.of(parent).networks(seeds.target for seeds in pairs)
             accuracy = fmean(network.history[-1]["accuracy"] for network in networks)
             rows.append({"pre-trained on": parent.task(), "validation accuracy": accuracy})
     return pd.DataFrame(rows)

@@ -14,9 +14,10 @@ from trajtransfer.paper.work import epoch_work
 def standard_training(lab: Lab, pairs: Sequence[Seeds]) -> pd.DataFrame:
     """Validation accuracy, work and seconds of ordinary training, one row per target and epoch."""
     work = epoch_work(len(lab.task.train), lab.sample_operations)
+    targets = lab.networks(seeds.target for seeds in pairs)
     rows = []
-    for seeds in pairs:
-        for epoch in lab.network(seeds.target).history:
+    for seeds, target in zip(pairs, targets, strict=True):
+        for epoch in target.history:
             about = {"pair": str(seeds), "epoch": epoch["epoch"], "accuracy": epoch["accuracy"]}
             rows.append(about | work | {"seconds": epoch["seconds"]})
     return pd.DataFrame(rows)

@@ -30,6 +30,7 @@ SOURCES = (
     ".venv",
     "runs/networks",
     "runs/tables",
+    "runs/engine",
 )
 RESULTS = ("book/published", "tests/reference")
 PACKAGE = Path(__file__).parents[2]

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from trajtransfer.paper.storage.documents import LISTING, Document, Parameters, RunName, Text
 
+DEFAULT = "default"  # resources of the jobs that have none of their own
 FigureName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+-[a-z-]+$")]
 
 
@@ -39,15 +40,31 @@ class Run(Document):
         return self
 
 
+class Resources(Document):
+    """What a job asks a cluster for: GPUs, memory (GB) and time (hours)."""
+
+    gpus: Annotated[int, Field(ge=0)] = 0
+    memory: Annotated[float, Field(gt=0)] = 4
+    hours: Annotated[float, Field(gt=0)] = 1
+
+    def asked(self) -> dict[str, int]:
+        """In the units of engines: MB and minutes."""
+        minutes = math.ceil(60 * self.hours)
+        return {"gpus": self.gpus, "memory_mb": math.ceil(1000 * self.memory), "minutes": minutes}
+
+
 class Profile(Document):
     """The runs that are made together, so many `lanes` side by side. No two have one name.
 
-    One that `extends` another has all runs of that one as well, before its own.
+    One that `extends` another has all runs of that one as well, before its own. `resources` are
+    those of the jobs of a cluster, by the name of their setting; `DEFAULT` names those of all
+    others.
     """
 
     description: Text
     extends: str = ""
     lanes: Annotated[int, Field(ge=1)] = 1
+    resources: dict[str, Resources] = Field(default_factory=dict)
     runs: Annotated[list[Run], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -55,6 +72,10 @@ class Profile(Document):
         if repeated := repeats(self.names):
             raise ValueError(f"several runs are called {', '.join(repeated)}")
         return self
+
+    def jobs(self) -> dict[str, Resources]:
+        """The `resources`, with those of all others."""
+        return {DEFAULT: Resources(), **self.resources}
 
     @property
     def names(self) -> list[str]:
