@@ -107,6 +107,7 @@ def compare(root: Path, n: int, epochs: int) -> list[Row]:
     """Seconds per epoch, and of the packing before the first one."""
     for part, size in (("train", n), ("val", TEST)):
         draw(root / "imagenet" / part, size)
+    prepared()  # torchvision takes two seconds to import
     clock = time.perf_counter()
     data = whole(load_task("imagenet", root, size=SIDE))
     packing = time.perf_counter() - clock
