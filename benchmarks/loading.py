@@ -103,19 +103,12 @@ def drawn(data: Split) -> Iterator[Split]:
         yield data.subset(indices)
 
 
-def compare(root: Path, n: int, epochs: int) -> list[Row]:
-    """Seconds per epoch, and of the packing before the first one."""
-    for part, size in (("train", n), ("val", TEST)):
-        draw(root / "imagenet" / part, size)
-    prepared()  # torchvision takes two seconds to import
-    clock = time.perf_counter()
-    data = whole(load_task("imagenet", root, size=SIDE))
-    packing = time.perf_counter() - clock
-    photographs = Photographs(root / "imagenet" / "train")
+def epochs(photographs: Photographs, data: Split) -> dict[str, Callable[[], None]]:
+    """An epoch of each way."""
     loader = workers(photographs)
 
     def simple() -> None:
-        for indices in torch.randperm(n).split(BATCH):
+        for indices in torch.randperm(len(photographs)).split(BATCH):
             torch.stack([photographs[int(i)][0] for i in indices])
 
     def loaded() -> None:
@@ -130,13 +123,24 @@ def compare(root: Path, n: int, epochs: int) -> list[Row]:
         for batch in drawn(data):
             _ = batch.images
 
-    candidates = {
+    return {
         "simplest loop": simple,
         f"DataLoader, {WORKERS} workers": loaded,
         "packed": packed,
         "packed, as bytes": handed,
     }
-    seconds = {"packing, once": [packing], **in_turn(candidates, epochs)}
+
+
+def compare(root: Path, n: int, repeats: int) -> list[Row]:
+    """Seconds per epoch, and of the packing before the first one."""
+    for part, size in (("train", n), ("val", TEST)):
+        draw(root / "imagenet" / part, size)
+    prepared()  # torchvision takes two seconds to import
+    clock = time.perf_counter()
+    data = whole(load_task("imagenet", root, size=SIDE))
+    packing = time.perf_counter() - clock
+    ways = epochs(Photographs(root / "imagenet" / "train"), data)
+    seconds = {"packing, once": [packing], **in_turn(ways, repeats)}
     table = rows("loading", f"{n} photographs", seconds, "simplest loop")
     return [row | {"images per second": n / row["seconds"]} for row in table]
 
