@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import assignment, matching, training, transfer
+from benchmarks import assignment, loading, matching, training, transfer
 from benchmarks.measure import Row, table, write
 
 BENCHMARKS = {
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "matching": matching.run,
     "transfer": transfer.run,
     "training": training.run,
+    "loading": loading.run,
 }
 
 

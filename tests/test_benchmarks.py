@@ -55,5 +55,10 @@ def test_transfer_costs_less_than_training(results):
     assert row["share of training"] < 0.5  # about 0.03 on an idle machine
 
 
+def test_packed_photographs_are_read_faster_than_decoded(results):
+    (row,) = pick(results, "loading", "packed, as bytes")
+    assert row["ratio"] > 5  # about fifty on an idle machine
+
+
 def test_exponents_are_slopes():
     assert measure.exponent([1, 2, 4], [3, 12, 48]) == pytest.approx(2)

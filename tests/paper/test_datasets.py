@@ -6,7 +6,6 @@ Every absence is explained, and every file that is wrong is refused.
 from __future__ import annotations
 
 import gzip
-import io
 import pickle
 import struct
 from itertools import product
@@ -268,7 +267,7 @@ def test_missing_data_names_folder_source_and_command(name, source, command, tmp
         load_task(name, tmp_path)
     for words in (str(tmp_path), source, command):
         assert words in str(error.value)
-    assert not list(tmp_path.rglob("*.npy"))
+    assert not list(tmp_path.rglob("*.pack"))
 
 
 def test_unknown_data_sets_are_refused(tmp_path):
@@ -463,74 +462,6 @@ def test_annotations_of_cars_that_are_wrong_are_refused(tmp_path):
     (folder / "cars_test_annos_withlabels.mat").write_bytes(b"not found")
     with pytest.raises(sources.DataError, match=r"holds annotations .*that cannot be read"):
         load_task("cars", tmp_path)
-
-
-# --- the cache of decoded photographs
-
-
-def damage(content: bytes) -> list[bytes]:
-    """A file cut at all kinds of places, with other bytes in its header, and of other arrays."""
-    lengths = (0, 5, 64, 127, 128, len(content) // 2, len(content) - 1)
-    cut = [content[:n] for n in lengths]
-    changed = [content[:n] + b"(" + content[n + 1 :] for n in range(0, 60, 7)]
-    fewer = saved(np.zeros((3, 3, 8, 8), np.uint8))
-    wider = saved(np.zeros((4, 3, 8, 8)))
-    return [*cut, *changed, b"not found", fewer, wider]
-
-
-def saved(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
-
-
-def test_a_damaged_cache_is_made_again(tmp_path):
-    rows = [(str(tmp_path / f"{i}.png"), 0) for i in range(4)]
-    for i in range(4):
-        photograph(tmp_path / f"{i}.png", (i + 1, 0, 0))
-    folder = tmp_path / "decoded"
-    whole = photographs.decoded(folder, "some", rows, 8).clone()
-    (cache,) = folder.iterdir()
-    content = cache.read_bytes()
-    for broken in damage(content):
-        cache.write_bytes(broken)
-        assert torch.equal(photographs.decoded(folder, "some", rows, 8), whole)
-        assert cache.read_bytes() == content
-    assert photographs.decoded(folder, "some", rows[:3], 8).shape == (3, 3, 8, 8)
-    assert photographs.decoded(folder, "some", rows[:3], 6).shape == (3, 3, 6, 6)
-
-
-def test_two_processes_may_decode_at_once(tmp_path, monkeypatch):
-    """While one decodes, another does the same to the end; neither writes into the other's file."""
-    photograph(tmp_path / "0.png", (9, 0, 0))
-    folder = tmp_path / "decoded"
-    rows = [(str(tmp_path / "0.png"), 0)]
-    plain = photographs._photograph
-    calls = []
-
-    def interrupted(path, size):
-        calls.append(path)
-        if len(calls) == 1:
-            monkeypatch.setattr("os.getpid", lambda: -1)
-            photographs.decoded(folder, "some", rows, size)
-            monkeypatch.undo()
-        return plain(path, size)
-
-    monkeypatch.setattr(photographs, "_photograph", interrupted)
-    assert int(photographs.decoded(folder, "some", rows, 8)[0, 0, 0, 0]) == 9
-    assert [path.suffix for path in folder.iterdir()] == [".npy"]
-
-
-def test_an_interrupted_decoding_leaves_nothing_behind(tmp_path, monkeypatch):
-    photograph(tmp_path / "0.png", (9, 0, 0))
-
-    def interrupted(path, size):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(photographs, "_photograph", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        photographs.decoded(tmp_path / "decoded", "some", [(str(tmp_path / "0.png"), 0)], 8)
-    assert not list((tmp_path / "decoded").iterdir())
 
 
 # --- tasks that cannot be made

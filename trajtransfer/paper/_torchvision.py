@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib import import_module
+from threading import Lock
 from types import ModuleType
 from typing import Any
 
 import torch
+
+_IMPORTING = Lock()  # the threads that decode photographs may all be the first
 
 
 class _Torchvision:
@@ -26,13 +29,14 @@ class _Torchvision:
 
 @lru_cache
 def _imported() -> ModuleType:
-    try:
+    with _IMPORTING:
+        try:
+            return import_module("torchvision")
+        except RuntimeError as error:
+            if "torchvision::nms does not exist" not in str(error):
+                raise
+        _declare_operators()
         return import_module("torchvision")
-    except RuntimeError as error:
-        if "torchvision::nms does not exist" not in str(error):
-            raise
-    _declare_operators()
-    return import_module("torchvision")
 
 
 @lru_cache

@@ -1,7 +1,7 @@
 """Where data sets come from: bundled digits, a Debian package, torchvision, image folders.
 
 Each source is a function ``(root, size) -> (training pool, test)``. Photographs are decoded once
-to uint8 arrays of side `size` under ``root/decoded`` and mapped from disk afterwards. What is
+into packs of side `size` under ``root/decoded``, which are mapped from disk afterwards. What is
 missing raises `MissingDataError`, what is there and wrong `DataError`.
 """
 

@@ -24,6 +24,7 @@ from trajtransfer.paper.datasets.images import Images
 from trajtransfer.paper.datasets.sources import SOURCES
 
 POOLED_AT_ONCE = 10_000  # images, which are floats meanwhile
+READ_AT_ONCE = 64  # images of a set that may be larger than the memory
 RESIDENT = 8 * 2**30  # bytes of images that are kept on the device
 
 
@@ -48,7 +49,7 @@ class Split:
     @property
     def images(self) -> Tensor:
         """The images of this split, uint8 (n, c, h, w), copied from the pool."""
-        return self.pool[self.order]
+        return self.pool.index_select(0, self.order)  # several times as fast as an index
 
     def subset(self, indices: Tensor) -> Split:
         """The images with these indices, as a view."""
@@ -92,7 +93,7 @@ class Task:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Shape (c, h, w) of an image."""
-        c, h, w = self.train.images.shape[1:]
+        c, h, w = self.train.pool.shape[1:]
         return c, h, w
 
 
@@ -200,12 +201,18 @@ def _cut(name: str, n: int) -> tuple[Tensor, Tensor, Tensor]:
 def _statistics(images: Tensor, train: Tensor, device: torch.device | str) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation per channel, in units of full brightness.
 
-    Some 10,000 evenly spaced training images stand for all.
+    Some 10,000 evenly spaced training images stand for all. Their pixels are counted by level.
     """
-    some = images[train[:: max(1, len(train) // 10_000)]].double() / 255
-    mean = some.mean((0, 2, 3)).float()
-    std = some.std((0, 2, 3)).clamp_min(1e-3).float()
-    return mean[:, None, None].to(device), std[:, None, None].to(device)
+    counts = torch.zeros(images.shape[1], 256, dtype=torch.long)
+    for some in train[:: max(1, len(train) // 10_000)].split(READ_AT_ONCE):
+        for channel, pixels in zip(counts, images[some].unbind(1), strict=True):
+            channel += pixels.flatten().bincount(minlength=256)
+    levels = torch.arange(256).double() / 255
+    n = counts[0].sum()
+    mean = counts.double() @ levels / n
+    squares = (levels - mean[:, None]).square()
+    std = ((counts * squares).sum(1) / (n - 1)).sqrt().clamp_min(1e-3).float()
+    return mean.float()[:, None, None].to(device), std[:, None, None].to(device)
 
 
 def _placed(images: Tensor, size: int | None, device: torch.device | str) -> Tensor:
@@ -224,5 +231,6 @@ def _checksum(pool: Images) -> str:
     """SHA-256 of the labels and of evenly spaced images (all of a small data set), shortened."""
     digest = hashlib.sha256(pool.labels.numpy().tobytes())
     step = max(1, pool.images[0].numel() * len(pool.images) // 2**26)
-    digest.update(pool.images[::step].contiguous().numpy().tobytes())
+    for some in pool.images[::step].split(READ_AT_ONCE):
+        digest.update(some.contiguous().numpy())
     return digest.hexdigest()[:16]
