@@ -136,6 +136,8 @@ def _add_reproduce(reproduce: argparse.ArgumentParser) -> None:
     reproduce.add_argument("--executor", metavar="NAME", help=words)
     words = "jobs of the engine at a time (default: the cores of this machine)"
     reproduce.add_argument("--jobs", type=int, metavar="N", help=words)
+    words = "say what would be made, what is there and what it costs (a minute), and make nothing"
+    reproduce.add_argument("--dry-run", action="store_true", help=words)
     words = "folder with a profile of the engine: what a site asks for, such as partitions"
     reproduce.add_argument("--site", type=Path, metavar="FOLDER", help=words)
 
@@ -171,8 +173,11 @@ def _run(options: argparse.Namespace) -> None:
 
 def _reproduce(options: argparse.Namespace) -> None:
     root = checkout("_toc.yml", "notebooks")
-    from trajtransfer.publish.profiles import reproduce
+    from trajtransfer.publish.profiles import foreseen, reproduce
 
+    if options.dry_run:
+        print(foreseen(root, options.profile))
+        return
     output = options.output or root / "runs" / options.profile
     engine = _engine(options)
     print(reproduce(root, options.profile, output, options.device, options.only, engine))

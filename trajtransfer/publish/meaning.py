@@ -67,7 +67,7 @@ def check_meaning(path: Path, given: Values) -> dict[str, str]:
     there and was looked at.
     """
     known = parameters(path)
-    values = _complete(path, given)
+    values = complete(path, given)
     may_be_empty = {name for name, one in known.items() if "empty:" in one.help}
     try:
         for name, value in values.items():
@@ -83,7 +83,7 @@ def check_meaning(path: Path, given: Values) -> dict[str, str]:
 
 def threads(path: Path, given: Values) -> int | None:
     """How many threads of a CPU a notebook gets (none: as many as PyTorch takes)."""
-    names = _setting_names(_complete(path, given))
+    names = _setting_names(complete(path, given))
     fragile = any(SETTINGS[name].architecture in ONE_THREAD for name in names)
     return 1 if fragile else None
 
@@ -140,7 +140,7 @@ def _require_different(name: str, values: Sequence[Any], what: str) -> None:
         raise ValueError(f"{name}={written(values)} names a {what} twice")
 
 
-def _complete(path: Path, given: Values) -> dict[str, Any]:
+def complete(path: Path, given: Values) -> dict[str, Any]:
     """The parameters of a notebook with those that replace its own."""
     return {name: one.default for name, one in parameters(path).items()} | dict(given)
 
@@ -170,7 +170,7 @@ def _check_task(name: str) -> None:
 def _checked_data(values: Values) -> dict[str, str]:
     """Check changes of settings, and whether there are as many images as are asked for."""
     checksums: dict[str, str] = {}
-    for chosen in _chosen(values):
+    for chosen in chosen_settings(values):
         try:
             fitting.require_fit(chosen)
             if "fraction" in values:
@@ -183,8 +183,8 @@ def _checked_data(values: Values) -> dict[str, str]:
     return checksums
 
 
-def _chosen(values: Values) -> list[Setting]:
-    """The settings that a notebook is about, changed as its parameters say; it may have none."""
+def chosen_settings(values: Values) -> list[Setting]:
+    """The settings that a notebook with all its parameters is about; it may have none."""
     changes = {name: values[name] for name in OF_A_SETTING if name in values}
     if values.get("batch_sizes"):
         changes["batch_size"] = max(values["batch_sizes"])

@@ -15,10 +15,11 @@ from trajtransfer.paper.storage.plans import Profile, Run
 from trajtransfer.paper.storage.progress import progress
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.storage.reading import MEND, read_contents, read_yaml
-from trajtransfer.paper.storage.results import OWN, Results, opened
+from trajtransfer.paper.storage.results import OWN, Results, opened, read
 from trajtransfer.publish.cluster.engine import Engine, made_by_jobs
+from trajtransfer.publish.cluster.forecast import expected, rates, summary
 from trajtransfer.publish.lanes import Checked, made_in_lanes, made_one_by_one
-from trajtransfer.publish.meaning import check_meaning
+from trajtransfer.publish.meaning import check_meaning, complete
 from trajtransfer.publish.parameters import convert, notebooks
 
 
@@ -98,6 +99,18 @@ def reproduce(
         made = set(profile.names) <= set(results.listing.runs)
         results.state(name, profile.description, whole or made, profile.names)
     return output
+
+
+def foreseen(root: Path, name: str) -> str:
+    """What a profile will ask for, as far as its parameters say it, in a few lines.
+
+    Raises as `reproduce` for what cannot be meant.
+    """
+    profile = profile_of(root, name)
+    runs = [_checked(root, chosen, {}).run for chosen in profile.runs]
+    given = [complete(root / "notebooks" / f"{one.notebook}.ipynb", one.parameters) for one in runs]
+    _, published = read(root / "book" / "published")
+    return summary(expected(runs, given).values(), rates(published.values()))
 
 
 def _made(
