@@ -36,6 +36,13 @@ def checkout(tmp_path, monkeypatch):
     return project(tmp_path / "cluster", ASKING, COUNTING, runs=runs)
 
 
+def alone(tmp_path, monkeypatch):
+    """The rows that the notebook asks for, made here."""
+    monkeypatch.setenv("TRAJTRANSFER_HOME", str(tmp_path / "alone"))
+    lab = Lab(setting("mnist5k-mlp", width=16, steps=2), "cpu")
+    return transfers(lab, ["naive", "fgmt"], [Seeds(1, 2)])
+
+
 def numbers(rows):
     """Rows as a frame, but for how long they took."""
     return pd.DataFrame(rows).drop(columns="seconds").fillna(-1)
@@ -56,7 +63,5 @@ def test_jobs_give_the_numbers_of_one_process(checkout, tmp_path, monkeypatch):
     _, records = results.read(profiles.reproduce(checkout, "quick", output, "cpu", engine=HERE))
     assert (output / "asking.json").stat().st_mtime_ns == made
     assert squares(records["counting_1"]) == [1, 4, 9, 16]
-    monkeypatch.setenv("TRAJTRANSFER_HOME", str(tmp_path / "alone"))
-    lab = Lab(setting("mnist5k-mlp", width=16, steps=2), "cpu")
-    rows = transfers(lab, ["naive", "fgmt"], [Seeds(1, 2)])
+    rows = alone(tmp_path, monkeypatch)
     assert numbers(records["asking"].tables["curves"]).equals(numbers(rows))

@@ -10,12 +10,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 
 from trajtransfer.paper.storage.locks import locked
-from trajtransfer.paper.storage.plans import Profile
+from trajtransfer.paper.storage.plans import DEFAULT, Profile
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.storage.results import Results
 from trajtransfer.publish.cluster.workspace import Plan, PlannedRun, Workspace
@@ -71,7 +71,11 @@ def _plan(root: Path, name: str, profile: Profile, chosen: Sequence[Checked]) ->
     runs = {}
     for checked in chosen:
         threads = checked.run.threads or usual
-        runs[checked.run.name] = PlannedRun(run=checked.run, threads=threads)
+        values = checked.run.parameters
+        named = values.get("settings") or [values.get("setting", DEFAULT)]
+        settings = cast(list[str], named)
+        about = PlannedRun(run=checked.run, threads=threads, settings=settings)
+        runs[checked.run.name] = about
     return Plan(
         root=str(root.resolve()),
         data=str(data.resolve()),

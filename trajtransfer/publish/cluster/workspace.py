@@ -18,10 +18,11 @@ NETWORKS = "trajtransfer.paper.networks."  # what makes them
 
 
 class PlannedRun(Document):
-    """A run with its parameters converted, and the threads of a CPU that its kernel gets."""
+    """A run with its parameters converted, the threads of its kernel, and what it is about."""
 
     run: Run
     threads: int
+    settings: list[str]
 
 
 class Job(Document):
