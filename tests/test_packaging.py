@@ -17,8 +17,8 @@ from packaging.requirements import Requirement
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCKED = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().splitlines())
 EXTRAS = PROJECT["optional-dependencies"]
-EVERYTHING = [*PROJECT["dependencies"], *EXTRAS["paper"], *EXTRAS["dev"]]
-OWN = "trajtransfer[paper]"  # an extra that asks for another one
+EVERYTHING = [*PROJECT["dependencies"], *EXTRAS["paper"], *EXTRAS["cluster"], *EXTRAS["dev"]]
+OWN = {"trajtransfer[paper]", "trajtransfer[cluster]"}  # extras that ask for another one
 PACKAGE = ROOT / "trajtransfer"
 PARTS = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -33,7 +33,7 @@ def plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@pytest.mark.parametrize("text", [text for text in EVERYTHING if text != OWN])
+@pytest.mark.parametrize("text", [text for text in EVERYTHING if text not in OWN])
 def test_every_dependency_is_locked_within_its_range(text):
     requirement = Requirement(text)
     versions = {plain(name): version for name, version in LOCKED.items()}
@@ -43,7 +43,13 @@ def test_every_dependency_is_locked_within_its_range(text):
 def test_the_core_needs_four_packages_and_the_extras_need_the_paper():
     names = {Requirement(text).name for text in PROJECT["dependencies"]}
     assert names == {"torch", "numpy", "scipy", "numba"}
-    assert OWN in EXTRAS["dev"] and OWN in EXTRAS["bench"]
+    assert "trajtransfer[paper]" in EXTRAS["cluster"] and "trajtransfer[paper]" in EXTRAS["bench"]
+    assert "trajtransfer[cluster]" in EXTRAS["dev"]
+
+
+def test_who_does_not_ask_for_the_engine_gets_none_of_it():
+    others = [*PROJECT["dependencies"], *EXTRAS["paper"], *EXTRAS["bench"]]
+    assert not [text for text in others if "snakemake" in text or "[cluster]" in text]
 
 
 def test_the_lock_pins_exactly_and_lists_no_cuda_packages():

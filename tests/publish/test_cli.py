@@ -90,6 +90,12 @@ sys.exit(cli.main(sys.argv[2:]))
             ["reproduce", "--profile", "quick", "--output", "book/published"],
             "holds the profile laptop, not quick",
         ),
+        (["reproduce", "--jobs", "4"], "--jobs is for an engine; add --engine snakemake"),
+        (["reproduce", "--engine", "snakemake", "--jobs", "-1"], "--jobs -1 cannot be meant"),
+        (
+            ["reproduce", "--engine", "snakemake", "--site", "nowhere"],
+            "--site nowhere is no folder",
+        ),
     ],
 )
 def test_bad_input_is_refused_before_anything_runs(arguments, message, monkeypatch, capsys):

@@ -8,13 +8,16 @@ import yaml
 
 from tests.folders import ASKING, COUNTING, counting, project, squares
 from trajtransfer.paper.lab import Lab
+from trajtransfer.paper.requests import Request
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.settings import setting
 from trajtransfer.paper.storage import results
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.transfers import transfers
 from trajtransfer.publish import profiles
+from trajtransfer.publish.cluster import jobs
 from trajtransfer.publish.cluster.engine import Engine
+from trajtransfer.publish.cluster.workspace import Plan, Workspace
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +49,16 @@ def alone(tmp_path, monkeypatch):
 def numbers(rows):
     """Rows as a frame, but for how long they took."""
     return pd.DataFrame(rows).drop(columns="seconds").fillna(-1)
+
+
+def test_only_what_the_paper_has_is_made(tmp_path, monkeypatch):
+    """Requests are files, and a file may be anybody's."""
+    space = Workspace(tmp_path)
+    space.write_plan(Plan(root="", data="", python="", profile="", runs={}, resources={}))
+    (key,) = space.ask([Request("key", "os.getcwd", setting("mnist5k-mlp"), "cpu", 1, ())])
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with pytest.raises(RunError, match=r"key asks for os\.getcwd, which is no function of the"):
+        jobs.make(space, key)
 
 
 def test_jobs_give_the_numbers_of_one_process(checkout, tmp_path, monkeypatch):

@@ -55,7 +55,7 @@ def command(cluster, root, site):
 
 
 def disturb(cluster, started, root, kills):
-    """Cancel so many jobs in the middle; then drain the node a while, and restart the controller."""
+    """Cancel so many jobs in the middle; drain the node for a while; restart the controller."""
     killed = 0
     while killed < kills and started.poll() is None:
         waited(started, lambda: running(cluster))

@@ -72,8 +72,7 @@ def _plan(root: Path, name: str, profile: Profile, chosen: Sequence[Checked]) ->
     for checked in chosen:
         threads = checked.run.threads or usual
         values = checked.run.parameters
-        named = values.get("settings") or [values.get("setting", DEFAULT)]
-        settings = cast(list[str], named)
+        settings = cast(list[str], values.get("settings", [values.get("setting", DEFAULT)]))
         about = PlannedRun(run=checked.run, threads=threads, settings=settings)
         runs[checked.run.name] = about
     return Plan(
