@@ -94,7 +94,7 @@ sys.exit(cli.main(sys.argv[2:]))
         (["reproduce", "--engine", "snakemake", "--jobs", "-1"], "--jobs -1 cannot be meant"),
         (
             ["reproduce", "--engine", "snakemake", "--site", "nowhere"],
-            "--site nowhere is no folder",
+            "--site nowhere is no f",
         ),
     ],
 )
