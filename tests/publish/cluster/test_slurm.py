@@ -36,6 +36,10 @@ def running(cluster):
     return [job for job, state in cluster.jobs().items() if state == "RUNNING"]
 
 
+def completed(cluster):
+    return list(cluster.jobs().values()).count("COMPLETED")
+
+
 def waited(started, until):
     """Wait until something holds, or the command that was started ends."""
     deadline = time.monotonic() + PATIENCE
@@ -60,9 +64,11 @@ def disturb(cluster, started, root, kills):
     while killed < kills and started.poll() is None:
         waited(started, lambda: running(cluster))
         time.sleep(2.0)
+        done = completed(cluster)
         for job in running(cluster)[:1]:
             cluster.cancel(job)
             killed += 1
+        waited(started, lambda before=done: completed(cluster) > before)  # it has three tries more
     cluster.drain()
     waited(started, lambda: not running(cluster))
     cluster.resume()
