@@ -26,13 +26,15 @@ SIDE = 8
 DECODING = """
 import os, signal, sys
 from pathlib import Path
+from threading import Lock
 from trajtransfer.paper.datasets import packs, photographs
 
 log, last, block, folder, *paths = sys.argv[1:]
 plain = photographs._photograph
+turn = Lock()
 
 def logged(path, size):
-    with open(log, "a") as file:
+    with turn, open(log, "a") as file:
         if file.tell() == int(last):
             os.kill(os.getpid(), signal.SIGKILL)
         file.write("x")

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from trajtransfer.paper import networks, requests, transfers
-from trajtransfer.paper.chapters import assumption_p, generalization
+from trajtransfer.paper.chapters import assumption_p, ensembles, generalization, trajectories
 from trajtransfer.paper.lab import Lab
+from trajtransfer.paper.record import begin
 from trajtransfer.paper.requests import ASKED, AskedError
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.settings import setting
@@ -83,7 +84,30 @@ def test_networks_that_a_unit_takes_untrained_are_not_needed(asked):
     (one,) = asks(asked, lambda: lab.kept(assumption_p.update_cosines, PAIR, 1, 2, True))
     assert {need.setting for need in one.needs} == {LATER.pretrained}
     (one,) = asks(asked, lambda: lab.kept(generalization.after_transfer, PAIR, poor))
-    assert {need.setting for need in one.needs} == {LATER.pretrained, poor.setting}
+    needs = [(need.setting, seeds_of([need])) for need in one.needs]
+    assert needs == [(poor.setting, [1]), (LATER, [2])]
+
+
+def test_a_recorded_source_is_needed_once_for_all_its_trajectories(asked):
+    found = asks(asked, lambda: trajectories.transfers(Lab(TINY, "cpu"), ["naive"], [PAIR]))
+    assert len(found) == len(trajectories.KINDS)
+    keys = {tuple(need.key for need in one.needs) for one in found}
+    ((source, target),) = keys
+    assert source.startswith("recorded-") and not target.startswith("recorded-")
+
+
+def test_members_of_ensembles_need_what_they_start_from(asked):
+    for method, epochs, needs in (("fgmt", 1, 3), ("full", 1, 3), ("short", 2, 0)):
+        given = (ensembles.ensemble, method, epochs, ["1-2", "1-3"])
+        (one,) = asks(asked, lambda given=given: Lab(TINY, "cpu").kept(*given))
+        assert len({need.key for need in one.needs}) == needs
+
+
+def test_the_first_network_that_is_missing_is_asked_for_with_all_that_are_expected(asked):
+    lab = Lab(TINY, "cpu")
+    begin("some", lab, pairs="1-2, 1-3")
+    assert seeds_of(asks(asked, lambda: lab.network(1))) == [1, 2, 3]
+    assert seeds_of(asks(asked, lambda: lab.networks([5]))) == [5, 1, 2, 3]
 
 
 def test_requests_are_read_as_they_were_written(asked, tmp_path):

@@ -47,6 +47,7 @@ class Lab:
         self.setting = setting
         self.device = str(select_device(device))
         self.clock = clock or Clock()
+        self.expected: tuple[int, ...] = ()  # seeds that are asked for with the first network
         self._networks: dict[int, Network] = {}
 
     def of(self, setting: Setting) -> Lab:
@@ -85,17 +86,25 @@ class Lab:
         return analysed(self._structure, two.tensors())
 
     def network(self, seed: int) -> Network:
-        """The trained network of a seed, trained now unless it is kept."""
+        """The trained network of a seed, trained now unless it is kept.
+
+        Where others train, all that are `expected` are asked for with it.
+        """
         if seed not in self._networks:
+            self._ask_for([seed])
             self._networks[seed] = networks.network(self.setting, seed, self.device)
         return self._networks[seed]
 
     def networks(self, seeds: Iterable[int]) -> list[Network]:
         """The `network` of each seed. Where others train, all that are missing are asked for."""
         wanted = list(seeds)
-        if requests.asking():
-            requests.ask(networks.missing([self.setting], wanted, self.device))
+        self._ask_for(wanted)
         return [self.network(seed) for seed in wanted]
+
+    def _ask_for(self, seeds: Sequence[int]) -> None:
+        if requests.asking() and networks.missing([self.setting], seeds, self.device):
+            wanted = dict.fromkeys([*seeds, *self.expected])
+            requests.ask(networks.missing([self.setting], wanted, self.device))
 
     def recorded(self, seed: int) -> list[Params]:
         """The start of a training and its weights after every epoch."""

@@ -19,6 +19,7 @@ from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.measures.measure import Measure
 from trajtransfer.paper.presentation import quote, show
 from trajtransfer.paper.provenance import commit, libraries
+from trajtransfer.paper.seeds import seed_pairs
 from trajtransfer.paper.storage.files import write_text
 from trajtransfer.paper.storage.project import home
 from trajtransfer.paper.storage.results import opened
@@ -34,8 +35,12 @@ def begin(
 ) -> Record:
     """The record of a notebook that works in these laboratories with these `parameters`.
 
-    Without a laboratory, `device` and the checksums of the `data` say what one would.
+    Without a laboratory, `device` and the checksums of the `data` say what one would. The seeds of
+    the parameters `pair` and `pairs` are those whose networks the laboratories expect.
     """
+    pairs = parameters.get("pairs") or parameters.get("pair") or ""
+    for lab in labs:
+        lab.expected = tuple(seed for seeds in seed_pairs(pairs) for seed in seeds) if pairs else ()
     device = labs[0].device if labs else str(select_device(device))
     found = dict(data or {})
     for lab in labs:

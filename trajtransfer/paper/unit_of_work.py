@@ -18,8 +18,6 @@ from trajtransfer.paper.setting import Setting
 from trajtransfer.paper.storage.progress import progress
 from trajtransfer.paper.units import Clock, kept, place, present
 
-UNTRAINED: set[Callable[..., Any]] = set()  # functions of `untrained`
-
 
 class Laboratory(Protocol):
     """What a unit needs of a `Lab`."""
@@ -31,6 +29,12 @@ class Laboratory(Protocol):
     @property
     def identity(self) -> dict[str, Any]:
         """What of it decides the numbers that come out of it."""
+
+
+# `networks.network` or `networks.recorded`, of which setting and seed.
+Need = tuple[Callable[..., Any], Setting, int]
+Needs = Callable[..., Iterable[Need]]
+NEEDS: dict[Callable[..., Any], Needs] = {}  # of functions that are marked by `needing`
 
 
 @dataclass(frozen=True)
@@ -79,17 +83,12 @@ class Unit:
         return Request(*about, torch.get_num_threads(), given, tuple(self._needs()))
 
     def _needs(self) -> Iterator[Request]:
-        """Networks that are not there: those of the pairs of seeds, as this setting trains them.
-
-        With another laboratory among the arguments they are that one's.
-        """
-        seeds = [seed for pair in self.arguments if isinstance(pair, Seeds) for seed in pair]
-        others = [one.setting for one in self.arguments if hasattr(one, "setting")]
-        trained = others or [self.lab.setting]
-        if self.make in UNTRAINED:
-            trained = []
-        pretrained = [self.lab.setting.pretrained] if self.lab.setting.pretrained else []
-        yield from networks.missing([*pretrained, *trained], seeds, self.lab.device)
+        """Networks that are not there."""
+        needs = NEEDS.get(self.make, both_ends)
+        for make, setting, seed in needs(self.lab, *self.arguments):
+            every_epoch = make is networks.recorded
+            if not networks.present(setting, seed, self.lab.device, every_epoch):
+                yield networks.request(make, setting, seed, self.lab.device)
 
     def content(self) -> Any:
         """What it makes, read back where it is kept, else made now and kept."""
@@ -106,10 +105,26 @@ class Unit:
         return found.content
 
 
-def untrained(make: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a function that takes the networks of its seeds as they are before their training."""
-    UNTRAINED.add(make)
-    return make
+def needing(needs: Needs) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Mark a function that needs other networks than `both_ends` of its pairs of seeds."""
+
+    def marked(make: Callable[..., Any]) -> Callable[..., Any]:
+        NEEDS[make] = needs
+        return make
+
+    return marked
+
+
+def both_ends(lab: Laboratory, *arguments: Any) -> list[Need]:
+    """The trained networks of all pairs of seeds among the arguments."""
+    seeds = [seed for pair in arguments if isinstance(pair, Seeds) for seed in pair]
+    return [(networks.network, lab.setting, seed) for seed in seeds]
+
+
+def starts(lab: Laboratory, *arguments: Any) -> list[Need]:
+    """What these are pre-trained as: for functions that take them before their own training."""
+    parent = lab.setting.pretrained
+    return [(make, parent, seed) for make, _, seed in both_ends(lab, *arguments) if parent]
 
 
 def contents(units: Sequence[Unit]) -> list[Any]:

@@ -176,7 +176,7 @@ def _reproduce(options: argparse.Namespace) -> None:
     from trajtransfer.publish.profiles import foreseen, reproduce
 
     if options.dry_run:
-        print(foreseen(root, options.profile))
+        print(foreseen(root, options.profile, options.device, options.only))
         return
     output = options.output or root / "runs" / options.profile
     engine = _engine(options)
@@ -192,7 +192,7 @@ def _engine(options: argparse.Namespace) -> Engine | None:
         return None
     from trajtransfer.publish.cluster.engine import Engine
 
-    jobs = options.jobs or os.cpu_count() or 1
+    jobs = (os.cpu_count() or 1) if options.jobs is None else options.jobs
     if jobs < 1:
         raise RunError(f"--jobs {jobs} cannot be meant; give one or more")
     if options.site and not options.site.is_dir():

@@ -60,7 +60,7 @@ def made_in_lanes(
     underway: dict[Future[str], _Underway] = {}
     with ExitStack() as stack:
         context = get_context("spawn")
-        made = ProcessPoolExecutor(lanes, context, initializer=_end_with_the_parent)
+        made = ProcessPoolExecutor(lanes, context, initializer=end_with_the_parent)
         pool = stack.enter_context(made)
         for checked in runs:
             folder = stack.enter_context(ExitStack())
@@ -73,10 +73,10 @@ def made_in_lanes(
             yield from _taken(underway, results)
 
 
-def _end_with_the_parent() -> None:
-    """End this lane when the process that started it is gone, even killed.
+def end_with_the_parent() -> None:
+    """End this process when the one that started it is gone, even killed.
 
-    Its kernel watches it in turn; otherwise both would go on for hours, and hold their locks.
+    The kernel of a lane watches it in turn; both would go on for hours, and hold their locks.
     """
     threading.Thread(target=_exit_after, args=(parent_process(),), daemon=True).start()
 

@@ -80,9 +80,7 @@ def reproduce(
     `engine` has its own lanes: as many jobs as it is told to.
     """
     profile = profile_of(root, name)
-    if unknown := sorted(set(only) - set(profile.names)):
-        known = ", ".join(profile.names)
-        raise RunError(f"the profile {name} has no run {', '.join(unknown)}; it has: {known}")
+    _require_runs(profile, name, only)
     override: Parameters = {"device": device} if device else {}
     runs = [_checked(root, chosen, override) for chosen in profile.runs]
     with opened(root, output, name) as results:
@@ -101,16 +99,27 @@ def reproduce(
     return output
 
 
-def foreseen(root: Path, name: str) -> str:
+def foreseen(root: Path, name: str, device: str | None, only: Collection[str] = ()) -> str:
     """What a profile will ask for, as far as its parameters say it, in a few lines.
 
     Raises as `reproduce` for what cannot be meant.
     """
     profile = profile_of(root, name)
-    runs = [_checked(root, chosen, {}).run for chosen in profile.runs]
+    _require_runs(profile, name, only)
+    wanted = [chosen for chosen in profile.runs if not only or chosen.name in only]
+    override: Parameters = {"device": device} if device else {}
+    runs = [_checked(root, chosen, override).run for chosen in wanted]
     given = [complete(root / "notebooks" / f"{one.notebook}.ipynb", one.parameters) for one in runs]
     _, published = read(root / "book" / "published")
-    return summary(expected(runs, given).values(), rates(published.values()))
+    jobs = expected(runs, given, str(select_device(device or "auto")))
+    return summary(jobs.values(), rates(published.values()))
+
+
+def _require_runs(profile: Profile, name: str, only: Collection[str]) -> None:
+    """Raise `RunError` unless the profile has all runs that are to be made."""
+    if unknown := sorted(set(only) - set(profile.names)):
+        known = ", ".join(profile.names)
+        raise RunError(f"the profile {name} has no run {', '.join(unknown)}; it has: {known}")
 
 
 def _made(

@@ -30,6 +30,10 @@ NOTICES = ".notices"
 KERNEL_LOG = ".kernel.log"
 
 
+class KilledError(RunError):
+    """A kernel that ended without an error of its notebook; it may go well the next time."""
+
+
 class LoggingKernelManager(AsyncKernelManager):
     """Starts kernels that write what their notebook does not catch into the file `log_file`."""
 
@@ -140,7 +144,7 @@ def _execute(path: Path, executed: Path, values: dict[str, Any], variables: dict
             store_widget_state=False,
         )
     except (DeadKernelError, RuntimeError) as error:
-        raise RunError(
+        raise KilledError(
             f"{path.stem} stopped without an error of its own; most often it ran out of memory"
             f"{_last_words(log)}"
         ) from error

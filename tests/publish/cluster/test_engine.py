@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pandas as pd
 import pytest
 import yaml
@@ -32,8 +35,9 @@ def asking(**parameters):
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A project with one run that asks for units, and one that fails."""
+    """A project with a run that asks for units, and one that fails."""
     monkeypatch.setenv("TRAJTRANSFER_HOME", str(tmp_path / "cluster"))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     (tmp_path / "cluster").mkdir()
     runs = [asking(), counting(1, fails=True)]
     return project(tmp_path / "cluster", ASKING, COUNTING, runs=runs)
@@ -46,6 +50,13 @@ def alone(tmp_path, monkeypatch):
     return transfers(lab, ["naive", "fgmt"], [Seeds(1, 2)])
 
 
+def workspace(folder):
+    """That of a plan without runs."""
+    space = Workspace(folder)
+    space.begin(Plan(root="", data="", python="", profile="", runs={}, resources={}))
+    return space
+
+
 def numbers(rows):
     """Rows as a frame, but for how long they took."""
     return pd.DataFrame(rows).drop(columns="seconds").fillna(-1)
@@ -53,8 +64,7 @@ def numbers(rows):
 
 def test_only_what_the_paper_has_is_made(tmp_path, monkeypatch):
     """Requests are files, and a file may be anybody's."""
-    space = Workspace(tmp_path)
-    space.write_plan(Plan(root="", data="", python="", profile="", runs={}, resources={}))
+    space = workspace(tmp_path)
     (key,) = space.ask([Request("key", "os.getcwd", setting("mnist5k-mlp"), "cpu", 1, ())])
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with pytest.raises(RunError, match=r"key asks for os\.getcwd, which is no function of the"):
@@ -62,19 +72,60 @@ def test_only_what_the_paper_has_is_made(tmp_path, monkeypatch):
 
 
 def test_jobs_give_the_numbers_of_one_process(checkout, tmp_path, monkeypatch):
-    """A notebook that fails is named; the other is made, and stays when the first is mended.
+    """A notebook that fails is named, and the other is made all the same.
 
-    What was lost after it had been made, here the rows of one method, is made again.
+    What is lost between two calls, here a network and the rows of one method, is made again.
     """
     output = tmp_path / "results"
     with pytest.raises(RunError, match=r"counting_1: counting failed in cell .*asked to fail"):
         profiles.reproduce(checkout, "quick", output, "cpu", engine=HERE)
+    rows = numbers(alone(tmp_path, monkeypatch))
+    made = json.loads((output / "asking.json").read_text())
+    assert numbers(made["tables"]["curves"]).equals(rows)
     profile = checkout / "notebooks" / "profiles" / "quick.yaml"
     content = yaml.safe_load(profile.read_text())
-    profile.write_text(yaml.safe_dump(content | {"runs": [asking(), counting(1)]}))
-    made = (output / "asking.json").stat().st_mtime_ns
-    _, records = results.read(profiles.reproduce(checkout, "quick", output, "cpu", engine=HERE))
-    assert (output / "asking.json").stat().st_mtime_ns == made
+    runs = [asking(), counting(1)]
+    profile.write_text(yaml.safe_dump(content | {"runs": runs}))
+    (lost,) = (checkout / "runs" / "tables").glob("transfer-*-naive-*")
+    shutil.rmtree(lost)
+    monkeypatch.setenv("TRAJTRANSFER_HOME", str(checkout))
+    profiles.reproduce(checkout, "quick", output, "cpu", ["asking", "counting_1"], HERE)
+    _, records = results.read(output)
+    assert numbers(records["asking"].tables["curves"]).equals(rows)
     assert squares(records["counting_1"]) == [1, 4, 9, 16]
-    rows = alone(tmp_path, monkeypatch)
-    assert numbers(records["asking"].tables["curves"]).equals(numbers(rows))
+    assert lost.exists()
+
+
+def test_a_notebook_that_asks_for_what_was_made_does_not_go_on_for_ever(tmp_path):
+    space = workspace(tmp_path)
+    (tmp_path / "attempts" / "some.0.json").write_text('["lost"]')
+    assert space.asked_before("some") == {"lost"}
+    assert not space.asked_before("other")
+
+
+def test_a_call_begins_with_nothing_of_the_one_before(tmp_path):
+    space = workspace(tmp_path)
+    left = [tmp_path / name / "file" for name in ("attempts", "done", "logs", ".attempt-x", "jobs")]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    space.fail("some", "reason")
+    assert space.failed("some") and space.why_not("some") == "reason"
+    (tmp_path / "mine").touch()
+    space.begin(space.plan())
+    assert not any(path.exists() for path in left)
+    assert not space.failed("some") and (tmp_path / "mine").exists()
+
+
+def test_resources_are_those_of_settings(checkout, tmp_path):
+    profile = checkout / "notebooks" / "profiles" / "quick.yaml"
+    content = yaml.safe_load(profile.read_text())
+    resources = {"resources": {"mnist5k-mpl": {"gpus": 1}}}
+    profile.write_text(yaml.safe_dump(content | resources))
+    with pytest.raises(RunError, match=r"resources of unknown settings: \['mnist5k-mpl'\]"):
+        profiles.reproduce(checkout, "quick", tmp_path / "r", "cpu", engine=HERE)
+
+
+def test_an_engine_that_does_not_start_is_not_taken_for_a_notebook_that_failed(checkout, tmp_path):
+    with pytest.raises(RunError, match="Snakemake ended with"):
+        profiles.reproduce(checkout, "quick", tmp_path / "r", "cpu", engine=Engine("slrum", 2))

@@ -57,7 +57,7 @@ def test_hours_are_those_of_recorded_trainings(project):
     known = forecast.rates([record(tables={"standard": rows})])
     assert known == {"cpu": 2e9}
     said = forecast.summary(of("mnist5k-mlp").values(), known)
-    assert "network        3, 0 there" in said
+    assert "network        3 (0 there), to do:" in said
     assert "at 2.0e+09 operations a second (cpu, as recorded)" in said
     assert "cuda: no record says how fast it is" in said
 

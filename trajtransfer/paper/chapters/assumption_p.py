@@ -15,7 +15,7 @@ from trajtransfer.matching.descent import match
 from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.training import snapshots
-from trajtransfer.paper.unit_of_work import contents, untrained
+from trajtransfer.paper.unit_of_work import contents, needing, starts
 from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation, PermutationSpec
 
@@ -49,7 +49,7 @@ def _about(lab: Lab) -> Row:
     }
 
 
-@untrained
+@needing(starts)
 def update_cosines(
     lab: Lab, seeds: Seeds, every: int, iterations: int, same_batches: bool
 ) -> dict[str, list[Row]]:

@@ -15,7 +15,7 @@ from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.networks import Network
 from trajtransfer.paper.seeds import Seeds, seed_pairs
 from trajtransfer.paper.subsequent import standard, transferred
-from trajtransfer.paper.unit_of_work import contents
+from trajtransfer.paper.unit_of_work import Need, both_ends, contents, needing, starts
 
 BINS = 15  # of the expected calibration error
 
@@ -45,6 +45,15 @@ def ensembles(
     return pd.DataFrame([row | found for row, found in zip(rows, scores, strict=True)])
 
 
+def _members(lab: Lab, method: str, epochs: int, group: Sequence[str]) -> list[Need]:
+    pairs = [seeds for text in group for seeds in seed_pairs(text)]
+    whole = epochs == lab.setting.recipe.epochs
+    if method in ("full", "short") and not whole:
+        return starts(lab, *pairs)
+    return both_ends(lab, *pairs)
+
+
+@needing(_members)
 def ensemble(lab: Lab, method: str, epochs: int, group: Sequence[str]) -> dict[str, float]:
     """The scores of one ensemble, its members trained for so many epochs."""
     members = []

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from trajtransfer.paper import networks
 from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.subsequent import STANDARD, history_rows, transferred
-from trajtransfer.paper.unit_of_work import joined, tables, untrained
+from trajtransfer.paper.unit_of_work import Need, joined, needing, starts, tables
 
 Row = dict[str, Any]
 
@@ -32,13 +33,19 @@ def training(lab: Lab, poor: Lab, pairs: Sequence[Seeds]) -> pd.DataFrame:
     return joined(frames)
 
 
+def _ends(lab: Lab, seeds: Seeds, origin: Lab) -> list[Need]:
+    source = (networks.network, origin.setting, seeds.source)
+    return [source, (networks.network, lab.setting, seeds.target)]
+
+
+@needing(_ends)
 def after_transfer(lab: Lab, seeds: Seeds, origin: Lab) -> list[Row]:
     """The history of a target after FGMT from a source of the laboratory `origin`."""
     trained, _ = transferred(lab, "fgmt", seeds, origin=origin)
     return history_rows(trained, "fgmt", seeds)
 
 
-@untrained
+@needing(starts)
 def alone(lab: Lab, seeds: Seeds) -> list[Row]:
     """The history of a target that is trained as after a transfer, without one."""
     recipe = replace(lab.setting.recipe, epochs=lab.setting.next_recipe.epochs)
@@ -51,7 +58,7 @@ def pre_training(labs: Sequence[Lab], pairs: Sequence[Seeds]) -> pd.DataFrame:
     rows = []
     for lab in labs:
         if parent := lab.setting.pretrained:
-            networks = lab.of(parent).networks(seeds.target for seeds in pairs)
-            accuracy = fmean(network.history[-1]["accuracy"] for network in networks)
+            trained = lab.of(parent).networks(seeds.target for seeds in pairs)
+            accuracy = fmean(network.history[-1]["accuracy"] for network in trained)
             rows.append({"pre-trained on": parent.task(), "validation accuracy": accuracy})
     return pd.DataFrame(rows)

@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from trajtransfer.algorithms import Trajectory
+from trajtransfer.paper import networks
 from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.seeds import Seeds
-from trajtransfer.paper.unit_of_work import tables
+from trajtransfer.paper.unit_of_work import Need, needing, tables
 
 KINDS = ("recorded", "linear, uniform", "linear, cosine")
 Row = dict[str, Any]
@@ -31,6 +32,13 @@ def transfers(lab: Lab, methods: Sequence[str], pairs: Sequence[Seeds]) -> pd.Da
     )
 
 
+def _ends(lab: Lab, kind: str, method: str, seeds: Seeds) -> list[Need]:
+    """The source with all its epochs, whatever the kind: a training makes them once."""
+    source = (networks.recorded, lab.setting, seeds.source)
+    return [source, (networks.network, lab.setting, seeds.target)]
+
+
+@needing(_ends)
 def transfer_along(lab: Lab, kind: str, method: str, seeds: Seeds) -> list[Row]:
     """The rows of one method on one pair along one kind of trajectory."""
     line = _trajectory(lab, kind, seeds.source)

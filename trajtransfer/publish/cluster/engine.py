@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import torch
 
+from trajtransfer.paper.settings import SETTINGS
 from trajtransfer.paper.storage.locks import locked
 from trajtransfer.paper.storage.plans import DEFAULT, Profile
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.storage.results import Results
 from trajtransfer.publish.cluster.workspace import Plan, PlannedRun, Workspace
-from trajtransfer.publish.lanes import Checked, Failure
+from trajtransfer.publish.lanes import Checked, Failure, end_with_the_parent
 from trajtransfer.publish.runner import writing
 
 SNAKEFILE = Path(__file__).with_name("Snakefile")
 RETRIES = 3  # of a job that was killed or failed; it goes on where it was
+LOOKS = 1.0  # seconds between two looks for complete notebooks
 
 
 class Engine(NamedTuple):
@@ -37,80 +40,93 @@ class Engine(NamedTuple):
 def made_by_jobs(
     root: Path, name: str, profile: Profile, runs: Iterator[Checked], results: Results, use: Engine
 ) -> Iterator[Failure]:
-    """Make runs by jobs; yields those that failed. The results are written by this process alone.
+    """Make runs by jobs; yields those that failed.
 
-    What killed it leaves stays in a folder under ``runs/engine``, and the next call goes on there.
-    Raises `RunError` without Snakemake.
+    The results are written by this process alone, each when its notebook is complete. Networks and
+    rows that are made stay where all are kept, so the next call goes on after whatever killed this
+    one. Raises `RunError` without Snakemake, when it cannot be started, and for resources of
+    unknown settings.
     """
     if find_spec("snakemake") is None:
         raise RunError('Snakemake is not installed; get it by pip install "trajtransfer[cluster]"')
-    chosen = list(runs)
-    if not chosen:
+    waiting = {checked.run.name: checked for checked in runs}
+    if not waiting:
         return
-    space = Workspace(root / "runs" / "engine" / f"{name}-{_digest(chosen)}")
+    space = Workspace(root / "runs" / "engine" / name)
     with locked(space.folder, f"the work of the engine in {space.folder}"):
-        space.write_plan(_plan(root, name, profile, chosen))
-        subprocess.run(_command(space.folder, use), check=False)
-        for checked in chosen:
-            if reason := _missing(space, checked.run.name):
-                yield Failure(checked.run.name, reason)
-                continue
-            with writing(results.folder):
-                _take(space, checked, results)
-
-
-def _digest(chosen: Sequence[Checked]) -> str:
-    """Runs made of something else have a folder of their own."""
-    text = " ".join(f"{checked.run.name} {checked.origin}" for checked in chosen)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+        space.begin(_plan(root, name, profile, list(waiting.values())))
+        with _snakemake(_arguments(space.folder, use)) as engine:
+            while engine.is_alive():
+                engine.join(LOOKS)
+                _take(space, waiting, results)
+        _take(space, waiting, results)
+        if engine.exitcode and not space.was_at_work():
+            raise RunError(f"Snakemake ended with {engine.exitcode}, for the reason that it gave")
+    for left in waiting:
+        yield Failure(left, space.why_not(left))
 
 
 def _plan(root: Path, name: str, profile: Profile, chosen: Sequence[Checked]) -> Plan:
     data = Path(os.environ.get("TRAJTRANSFER_DATA", root / "data"))
-    usual = torch.get_num_threads()
-    runs = {}
-    for checked in chosen:
-        threads = checked.run.threads or usual
-        values = checked.run.parameters
-        settings = cast(list[str], values.get("settings", [values.get("setting", DEFAULT)]))
-        about = PlannedRun(run=checked.run, threads=threads, settings=settings)
-        runs[checked.run.name] = about
+    if unknown := sorted(profile.resources.keys() - SETTINGS.keys() - {DEFAULT}):
+        raise RunError(f"the profile {name} has resources of unknown settings: {unknown}")
     return Plan(
         root=str(root.resolve()),
         data=str(data.resolve()),
         python=sys.executable,
         profile=name,
-        runs=runs,
+        runs={checked.run.name: _planned(checked) for checked in chosen},
         resources={of: one.asked() for of, one in profile.jobs().items()},
     )
 
 
-def _command(folder: Path, use: Engine) -> list[str]:
-    count = "--cores" if use.executor == "local" else "--jobs"
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE)]
-    command += ["--directory", str(folder), "--executor", use.executor, count, str(use.jobs)]
-    command += ["--keep-going", "--retries", str(RETRIES), "--rerun-incomplete"]
-    command += ["--rerun-triggers", "mtime", "--nolock"]  # the lock is ours, and dies with us
-    command += ["--quiet", "rules", "reason", "host"]
+def _planned(checked: Checked) -> PlannedRun:
+    """A run with the threads that it would get here, as the runner gives them."""
+    values = checked.run.parameters
+    settings = cast(list[str], values.get("settings", [values.get("setting", DEFAULT)]))
+    own = os.environ.get("OMP_NUM_THREADS") or checked.run.threads or torch.get_num_threads()
+    return PlannedRun(run=checked.run, threads=int(own), settings=settings)
+
+
+def _arguments(folder: Path, use: Engine) -> list[str]:
+    """The command line of Snakemake. It has no lock: ours is the lock of the folder."""
+    given = ["--snakefile", str(SNAKEFILE), "--directory", str(folder), "--nolock"]
+    given += ["--executor", use.executor, "--quiet", "rules", "reason", "host"]
+    if use.executor == "local":
+        given += ["--cores", str(use.jobs), "--resources", f"gpu={torch.cuda.device_count()}"]
+    else:
+        given += ["--jobs", str(use.jobs)]
+    given += ["--keep-going", "--retries", str(RETRIES), "--rerun-triggers", "mtime"]
     if use.site:
-        command += ["--profile", str(use.site.resolve())]
-    return command
+        given += ["--profile", str(use.site.resolve())]
+    return given
 
 
-def _missing(space: Workspace, run: str) -> str:
-    """Why a run was not made; nothing if it was."""
-    if space.notebook(run).exists():
-        return ""
-    failure = space.failure(run)
-    if failure.exists():
-        return failure.read_text()
-    return f"something that it needs failed; {space.folder / 'logs'} has the words of the jobs"
+@contextmanager
+def _snakemake(arguments: list[str]) -> Iterator[BaseProcess]:
+    """Snakemake in a process that ends with this one, and is waited for when interrupted.
+
+    An interrupt goes to both; it then cancels its jobs, which takes a while.
+    """
+    process = get_context("spawn").Process(target=_run_snakemake, args=(arguments,))
+    process.start()
+    try:
+        yield process
+    finally:
+        process.join()
 
 
-def _take(space: Workspace, checked: Checked, results: Results) -> None:
-    """Let a run take its place; the next call, if there is one, makes it anew."""
-    name = checked.run.name
-    with results.work(name) as work:
-        shutil.copytree(space.notebook(name), work, dirs_exist_ok=True)
-        results.take(name, work, checked.origin)
-    space.forget(name)
+def _run_snakemake(arguments: list[str]) -> None:
+    end_with_the_parent()
+    from snakemake.cli import main
+
+    main(arguments)
+
+
+def _take(space: Workspace, waiting: dict[str, Checked], results: Results) -> None:
+    """Let the runs that are complete take their places."""
+    for name in [name for name in waiting if space.is_complete(name)]:
+        checked = waiting.pop(name)
+        with writing(results.folder), results.work(name) as work:
+            shutil.copytree(space.notebook(name), work, dirs_exist_ok=True)
+            results.take(name, work, checked.origin)

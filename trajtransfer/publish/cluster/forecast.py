@@ -1,7 +1,9 @@
 """What a profile will ask for: its networks, rows and notebooks, with their counted work.
 
-It is read off the parameters of the runs, without data: a notebook that trains less than its
-settings and seeds allow, such as one of networks before their training, is counted too large.
+It is an estimate, read off the parameters of the runs without data. Networks of all settings and
+seeds of a run are counted, also where it takes them before their training; trainings that go on
+from transferred weights, evaluations while training, and what a notebook computes in the open are
+not.
 """
 
 from __future__ import annotations
@@ -59,12 +61,14 @@ class Expected:
     there: bool = False
 
 
-def expected(runs: Iterable[Run], given: Iterable[Values]) -> dict[str, Expected]:
+def expected(
+    runs: Iterable[Run], given: Iterable[Values], device: str = "cpu"
+) -> dict[str, Expected]:
     """The jobs of runs with their complete parameters, by name; one that several need is one."""
     found: dict[str, Expected] = {}
     for run, values in zip(runs, given, strict=True):
         needs: list[str] = []
-        for job in _of_run(run, values):
+        for job in _of_run(run, values, device):
             found.setdefault(job.name, job)
             if job.kind != "network":
                 needs.append(job.name)
@@ -86,17 +90,19 @@ def rates(records: Iterable[RecordFile]) -> dict[str, float]:
 
 
 def summary(jobs: Iterable[Expected], known: Mapping[str, float]) -> str:
-    """Jobs by kind: how many, how many are there, their operations, disk space and hours.
+    """Jobs by kind: how many, their operations, disk space and hours.
 
-    Hours are those of all jobs one after another, at the `rates` that are `known`.
+    Hours are those of all jobs one after another, at the `rates` that are `known`. Of networks it
+    is said how many are there; rows have addresses that only their notebooks can tell.
     """
     listed = list(jobs)
     lines = []
     for kind in ("network", "rows", "notebook"):
         own = [job for job in listed if job.kind == kind]
         left = [job for job in own if not job.there]
-        words = f"{kind:10}{len(own):6}, {len(own) - len(left)} there"
-        lines.append(f"{words}; to do: {_work(left):.1e} operations, {_space(left):.1f} GB")
+        there = f" ({len(own) - len(left)} there)" if kind == "network" else ""
+        work = f"{_work(left):.1e} operations, {_space(left):.1f} GB"
+        lines.append(f"{kind:10}{len(own):6}{there}, to do: {work}")
     left = [job for job in listed if not job.there]
     for kind, rate in known.items():
         hours = _work(left) / rate / 3600
@@ -114,12 +120,12 @@ def _space(jobs: Iterable[Expected]) -> float:
     return sum(job.bytes for job in jobs) / 1e9
 
 
-def _of_run(run: Run, values: Values) -> Iterator[Expected]:
+def _of_run(run: Run, values: Values, device: str) -> Iterator[Expected]:
     methods = [str(method) for method in values.get("methods", [])] or ["fgmt"]
     for setting, seeds in product(chosen_settings(values), _pairs(values)):
         needs = []
         for seed in seeds:
-            *parents, own = _networks(setting, seed)
+            *parents, own = _networks(setting, seed, device)
             yield from (*parents, own)
             needs.append(own.name)
         for method in methods:
@@ -136,9 +142,9 @@ def _pairs(values: Values) -> Sequence[Seeds]:
     return seed_pairs(str(values["pairs"])) if "pairs" in values else []
 
 
-def _networks(setting: Setting, seed: int) -> list[Expected]:
+def _networks(setting: Setting, seed: int, device: str) -> list[Expected]:
     """A network, after what it starts from."""
-    parents = _networks(setting.pretrained, seed) if setting.pretrained else []
+    parents = _networks(setting.pretrained, seed, device) if setting.pretrained else []
     identity = sha256(json.dumps(setting.training(), sort_keys=True).encode()).hexdigest()[:8]
     each, weights = _structure(setting.architecture, setting.width, *_shape(setting))
     epochs = setting.recipe.epochs
@@ -149,7 +155,7 @@ def _networks(setting: Setting, seed: int) -> list[Expected]:
         4 * COPIES * weights,
         tuple(parent.name for parent in parents[-1:]),
         epochs,
-        _is_there(setting, seed),
+        _is_there(setting, seed, device),
     )
     return [*parents, own]
 
@@ -188,11 +194,11 @@ def _structure(
     return sample_operations(model, (images, torch.zeros(2, dtype=torch.long))), weights
 
 
-def _is_there(setting: Setting, seed: int) -> bool:
-    """Whether a network is kept here; without its data none is."""
+def _is_there(setting: Setting, seed: int, device: str) -> bool:
+    """Whether a network of a device is kept here; without its data none is."""
     if setting.dataset in PHOTOGRAPHS:
         return False  # they would be decoded to see it
     try:
-        return present(setting, seed)
+        return present(setting, seed, device)
     except MissingDataError:
         return False

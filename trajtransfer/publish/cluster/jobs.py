@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import tempfile
 from importlib import import_module
@@ -41,7 +40,7 @@ def main(arguments: list[str]) -> int:
 def make(space: Workspace, key: str) -> None:
     """Make what was asked for under a key, or read that it is there."""
     request = space.request(key)
-    os.environ["OMP_NUM_THREADS"] = str(request.threads)
+    _take_threads(request.threads)
     from trajtransfer.paper import networks
     from trajtransfer.paper.lab import Lab
     from trajtransfer.paper.seeds import seed_pair
@@ -66,16 +65,17 @@ def make(space: Workspace, key: str) -> None:
 def attempt(space: Workspace, plan: Plan, name: str, output: Path) -> int:
     """Execute a notebook as far as it goes; 1 if it failed, with the reason in a file.
 
-    An error of the notebook's own would come again, so it is not tried again.
+    An error of the notebook's own would come again, so it is not tried again. One that asks again
+    for what was made for it would never end.
     """
-    if space.failure(name).exists():
+    if space.failed(name):
         return 1
     from trajtransfer.paper import requests
-    from trajtransfer.publish.runner import execute
+    from trajtransfer.publish.runner import KilledError, execute
 
     chosen = plan.runs[name]
-    os.environ["OMP_NUM_THREADS"] = str(chosen.threads)
-    with tempfile.TemporaryDirectory(dir=space.folder, prefix=f".{name}-") as folder:
+    _take_threads(chosen.threads)
+    with tempfile.TemporaryDirectory(dir=space.folder, prefix=f".attempt-{name}-") as folder:
         work = Path(folder) / "work"
         work.mkdir()
         asked = Path(folder) / "asked.json"
@@ -83,22 +83,36 @@ def attempt(space: Workspace, plan: Plan, name: str, output: Path) -> int:
         keys = []
         try:
             execute(Path(plan.root), chosen.run, plan.profile, work)
+        except KilledError:
+            raise
         except (RunError, ValueError) as error:
             if not asked.exists():
-                write_text(space.failure(name), str(error))
+                space.fail(name, str(error))
                 return 1
             keys = space.ask(requests.read(asked))
         else:
             _keep(space, name, work)
-        write_text(output, json.dumps(keys))
+    if again := space.asked_before(name) & set(keys):
+        space.fail(name, f"it asks for {min(again)} again, which was made and is gone; try again")
+        return 1
+    write_text(output, json.dumps(keys))
     return 0
+
+
+def _take_threads(count: int) -> None:
+    """Let the libraries of this process compute with so many threads of a CPU.
+
+    They decide the last digits, and an engine has its own idea of them.
+    """
+    for library in ("OMP", "MKL", "OPENBLAS"):
+        os.environ[f"{library}_NUM_THREADS"] = str(count)
 
 
 def _keep(space: Workspace, name: str, work: Path) -> None:
     """Let a complete notebook wait for its place; another attempt may have been as fast."""
     with locked(space.folder / "notebooks", f"the notebook {name}", wait=True):
-        if not space.notebook(name).exists():
-            shutil.move(work, space.notebook(name))
+        if not space.is_complete(name):
+            work.rename(space.notebook(name))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
-"""The folder that an engine and its jobs share: the plan, what is asked for, what is done."""
+"""The folder that an engine and its jobs share: the plan, what is asked for, what is done.
+
+All in it belongs to one call of the engine. What is worth keeping, networks and rows, is elsewhere.
+"""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +19,7 @@ from trajtransfer.paper.storage.plans import Run
 from trajtransfer.paper.storage.reading import read_json
 
 NETWORKS = "trajtransfer.paper.networks."  # what makes them
+FOLDERS = ("requests", "jobs", "attempts", "notebooks", "failed")
 
 
 class PlannedRun(Document):
@@ -54,17 +59,20 @@ class Workspace:
     def __init__(self, folder: Path):
         self.folder = folder
 
+    def begin(self, plan: Plan) -> None:
+        """Write a plan where nothing is left of an earlier call."""
+        for path in (*map(self.folder.joinpath, (*FOLDERS, "done", "logs")), *self._unfinished()):
+            shutil.rmtree(path, ignore_errors=True)
+        for name in FOLDERS:
+            (self.folder / name).mkdir(parents=True)
+        write_text(self.folder / "plan.json", plan.model_dump_json(indent=1))
+
+    def _unfinished(self) -> Iterable[Path]:
+        return self.folder.glob(".attempt-*")
+
     def plan(self) -> Plan:
         """The plan. Raises `DocumentError` for one that is damaged."""
         return read_json(self.folder / "plan.json", Plan, "start the engine again")
-
-    def write_plan(self, plan: Plan) -> None:
-        """Write the plan, make the folders, and forget what failed before."""
-        for name in ("requests", "jobs", "attempts", "notebooks", "failed"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-        write_text(self.folder / "plan.json", plan.model_dump_json(indent=1))
-        for run in plan.runs:
-            self.failure(run).unlink(missing_ok=True)
 
     def request(self, key: str) -> Request:
         """What was asked for under a key."""
@@ -77,30 +85,43 @@ class Workspace:
         for request in wanted:
             needs = self.ask(request.needs)
             requests.write(self.folder / "requests" / f"{request.key}.json", [request])
-            network = request.made_by.startswith(NETWORKS)
             job = Job(
-                rule="networks" if network else "rows",
+                rule="networks" if request.made_by.startswith(NETWORKS) else "rows",
                 setting=request.setting.name,
                 threads=request.threads,
                 needs=needs,
             )
             write_text(self.folder / "jobs" / f"{request.key}.json", job.model_dump_json())
-            # If it was made and is gone, it has to be made again.
-            (self.folder / "done" / job.rule / request.key).unlink(missing_ok=True)
             keys.append(request.key)
         return keys
+
+    def asked_before(self, run: str) -> set[str]:
+        """The keys that the attempts at a run have asked for."""
+        attempts = (self.folder / "attempts").glob(f"{run}.*.json")
+        return {key for path in attempts for key in json.loads(path.read_text())}
 
     def notebook(self, run: str) -> Path:
         """Where a run waits for its place among the results, once it is complete."""
         return self.folder / "notebooks" / run
 
-    def forget(self, run: str) -> None:
-        """Remove what says that a run is made, and the attempts at it."""
-        shutil.rmtree(self.notebook(run))
-        (self.folder / "done" / "notebooks" / run).unlink(missing_ok=True)
-        for attempt in (self.folder / "attempts").glob(f"{run}.*.json"):
-            attempt.unlink()
+    def is_complete(self, run: str) -> bool:
+        """Whether a run waits for its place."""
+        return self.notebook(run).exists()
 
-    def failure(self, run: str) -> Path:
-        """Where the reason stands why a run failed."""
-        return self.folder / "failed" / f"{run}.txt"
+    def was_at_work(self) -> bool:
+        """Whether an attempt was begun."""
+        return (self.folder / "logs").exists()
+
+    def fail(self, run: str, reason: str) -> None:
+        """Say why a run cannot be made."""
+        write_text(self.folder / "failed" / f"{run}.txt", reason)
+
+    def failed(self, run: str) -> bool:
+        """Whether it is known that a run cannot be made."""
+        return (self.folder / "failed" / f"{run}.txt").exists()
+
+    def why_not(self, run: str) -> str:
+        """Why a run was not made."""
+        if self.failed(run):
+            return (self.folder / "failed" / f"{run}.txt").read_text()
+        return f"something that it needs failed; {self.folder / 'logs'} has the words of the jobs"
