@@ -99,7 +99,8 @@ CONV8_SMALL = Setting(
     dataset="fashion-mnist",
     architecture="conv8",
     width=0.25,
-    recipe=replace(CONV8, epochs=30),
+    # With the paper's rate three networks of four stayed on their plateau (see book/recipes.md).
+    recipe=replace(CONV8, epochs=30, lr=0.01, weight_decay=0.0, batch_size=64),
     steps=15,
     batch_size=256,
     size=32,
