@@ -26,7 +26,7 @@ from trajtransfer.publish.profiles import profile_of
 ROOT = Path(__file__).parents[1]
 WORKERS = (1, 2, 8, 64, 512)
 RATE = 1e13  # operations a second: a GPU of the A100 class on small networks (assumed)
-OVERHEAD = 10.0  # seconds of a job beside its work: as measured with Snakemake on two cores
+OVERHEAD = 10.0  # seconds of a job beside its work: four were measured locally, Slurm adds some
 KILLS = (0.0, 0.01, 0.1)  # per worker and hour
 PAIRS = 10_000
 
