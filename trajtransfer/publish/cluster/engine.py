@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from multiprocessing import get_context
@@ -52,7 +53,7 @@ def made_by_jobs(
     waiting = {checked.run.name: checked for checked in runs}
     if not waiting:
         return
-    space = Workspace(root / "runs" / "engine" / name)
+    space = Workspace(root / "runs" / "engine" / f"{name}-{_digest(waiting.values())}")
     with locked(space.folder, f"the work of the engine in {space.folder}"):
         space.begin(_plan(root, name, profile, list(waiting.values())))
         with _snakemake(_arguments(space.folder, use)) as engine:
@@ -64,6 +65,12 @@ def made_by_jobs(
             raise RunError(f"Snakemake ended with {engine.exitcode}, for the reason that it gave")
     for left in waiting:
         yield Failure(left, space.why_not(left))
+
+
+def _digest(chosen: Iterable[Checked]) -> str:
+    """Runs of other code have another folder, where no job that was left of these writes."""
+    text = " ".join(f"{checked.run.name} {checked.origin}" for checked in chosen)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _plan(root: Path, name: str, profile: Profile, chosen: Sequence[Checked]) -> Plan:

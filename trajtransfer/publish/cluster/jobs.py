@@ -1,8 +1,8 @@
 """What the jobs of an engine do, in the folder of its plan.
 
 ``python -m trajtransfer.publish.cluster.jobs make KEY`` makes a network or a unit of work. ``…
-attempt RUN OUTPUT`` executes a notebook until it lacks something: what it asks for then stands in
-the file `OUTPUT`, or nothing when it came to its end.
+attempt RUN NUMBER`` executes a notebook until it lacks something: what it asks for then stands in
+the file of this attempt, or nothing when it came to its end.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def main(arguments: list[str]) -> int:
     if kind == "make":
         make(space, name)
         return 0
-    (output,) = rest
-    return attempt(space, plan, name, Path(output))
+    (number,) = rest
+    return attempt(space, plan, name, int(number))
 
 
 def make(space: Workspace, key: str) -> None:
@@ -62,7 +62,7 @@ def make(space: Workspace, key: str) -> None:
     lab.kept(function, *given)
 
 
-def attempt(space: Workspace, plan: Plan, name: str, output: Path) -> int:
+def attempt(space: Workspace, plan: Plan, name: str, number: int) -> int:
     """Execute a notebook as far as it goes; 1 if it failed, with the reason in a file.
 
     An error of the notebook's own would come again, so it is not tried again. One that asks again
@@ -92,10 +92,10 @@ def attempt(space: Workspace, plan: Plan, name: str, output: Path) -> int:
             keys = space.ask(requests.read(asked))
         else:
             _keep(space, name, work)
-    if again := space.asked_before(name) & set(keys):
+    if again := space.asked_before(name, number) & set(keys):
         space.fail(name, f"it asks for {min(again)} again, which was made and is gone; try again")
         return 1
-    write_text(output, json.dumps(keys))
+    write_text(space.attempt(name, number), json.dumps(keys))
     return 0
 
 

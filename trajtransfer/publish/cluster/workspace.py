@@ -95,9 +95,13 @@ class Workspace:
             keys.append(request.key)
         return keys
 
-    def asked_before(self, run: str) -> set[str]:
-        """The keys that the attempts at a run have asked for."""
-        attempts = (self.folder / "attempts").glob(f"{run}.*.json")
+    def attempt(self, run: str, number: int) -> Path:
+        """The file with the keys that an attempt at a run asks for."""
+        return self.folder / "attempts" / f"{run}.{number}.json"
+
+    def asked_before(self, run: str, number: int) -> set[str]:
+        """The keys that the attempts before this one have asked for."""
+        attempts = (self.attempt(run, earlier) for earlier in range(number))
         return {key for path in attempts for key in json.loads(path.read_text())}
 
     def notebook(self, run: str) -> Path:
