@@ -14,7 +14,6 @@ import math
 import random
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,11 +57,10 @@ def main() -> None:
 
 
 def of_profile(name: str) -> dict[str, Expected]:
-    """The jobs of a profile, none of which is made yet."""
+    """The jobs of a profile, as if none was made yet."""
     runs = profile_of(ROOT, name).runs
     given = [complete(ROOT / "notebooks" / f"{one.notebook}.ipynb", one.parameters) for one in runs]
-    jobs = expected(runs, given)
-    return {name: replace(job, there=False) for name, job in jobs.items()}
+    return expected(runs, given)
 
 
 def sweep() -> dict[str, Expected]:

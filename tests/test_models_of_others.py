@@ -1,6 +1,6 @@
-"""Trainings of models that others wrote, moved: in the full precision of their own batches.
+"""Trainings of models that others wrote, moved to other weights of the same models.
 
-The libraries that are no requirement are tried where they are installed.
+Libraries that are no requirement are tried where they are installed.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ IDLE = (
     "checkpoints",
     "counterparts",
     "devices",
-    "fitting",
     "provenance",
     "published_settings",
     "requests",

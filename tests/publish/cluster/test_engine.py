@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
 from tests.folders import ASKING, COUNTING, counting, project, squares
+from trajtransfer.paper import requests
 from trajtransfer.paper.lab import Lab
 from trajtransfer.paper.requests import Request
 from trajtransfer.paper.seeds import Seeds
 from trajtransfer.paper.settings import setting
 from trajtransfer.paper.storage import results
+from trajtransfer.paper.storage.plans import Run
 from trajtransfer.paper.storage.project import RunError
 from trajtransfer.paper.transfers import transfers
-from trajtransfer.publish import profiles
+from trajtransfer.publish import profiles, runner
 from trajtransfer.publish.cluster import jobs
 from trajtransfer.publish.cluster.engine import Engine
-from trajtransfer.publish.cluster.workspace import Plan, Workspace
+from trajtransfer.publish.cluster.workspace import Plan, PlannedRun, Workspace
 
 pytestmark = pytest.mark.slow
 
@@ -96,7 +100,31 @@ def test_jobs_give_the_numbers_of_one_process(checkout, tmp_path, monkeypatch):
     assert lost.exists()
 
 
-def test_a_notebook_that_asks_for_what_was_made_does_not_go_on_for_ever(tmp_path):
+def test_a_notebook_that_asks_for_what_was_made_does_not_go_on_for_ever(tmp_path, monkeypatch):
+    """It fails by name, and is not tried again."""
+    space = workspace(tmp_path)
+    run = PlannedRun(run=Run(name="some", notebook="some"), threads=1, settings=[])
+    plan = space.plan().model_copy(update={"runs": {"some": run}})
+    calls = []
+
+    def asks(*_):
+        calls.append(1)
+        wanted = [Request("key", "module.make", setting("mnist5k-mlp"), "cpu", 1, ())]
+        requests.write(Path(os.environ[requests.ASKED]), wanted)
+        raise RunError("asked")
+
+    monkeypatch.setattr(runner, "execute", asks)
+    monkeypatch.setenv(requests.ASKED, "")  # undone in the end, as the threads
+    for library in ("OMP", "MKL", "OPENBLAS"):
+        monkeypatch.setenv(f"{library}_NUM_THREADS", "1")
+    assert jobs.attempt(space, plan, "some", 0) == 0
+    assert json.loads(space.attempt("some", 0).read_text()) == ["key"]
+    assert [jobs.attempt(space, plan, "some", 1) for _ in range(2)] == [1, 1]
+    assert len(calls) == 2
+    assert space.why_not("some").startswith("it asks for key again")
+
+
+def test_an_attempt_knows_what_those_before_it_asked_for(tmp_path):
     space = workspace(tmp_path)
     space.attempt("some", 0).write_text('["lost"]')
     space.attempt("some", 1).write_text('["found"]')

@@ -54,8 +54,11 @@ def test_gmt_takes_the_pairs_of_gradients_that_it_computes_again(project):
 
 def test_hours_are_those_of_recorded_trainings(project):
     rows = [{"GFLOP": 2.0, "seconds": 1.0}, {"GFLOP": 4.0, "seconds": 2.0}]
-    known = forecast.rates([record(tables={"standard": rows})])
+    faster = [{"GFLOP": 800.0, "seconds": 1.0}]
+    known = forecast.rates([record(tables={"standard": rows}), record()])
     assert known == {"cpu": 2e9}
+    on_a_gpu = record(tables={"standard": faster}, device="NVIDIA A100-SXM4-80GB")
+    assert forecast.rates([on_a_gpu]) == {"cuda": 8e11}
     said = forecast.summary(of("mnist5k-mlp").values(), known)
     assert "network        3 (0 there), to do:" in said
     assert "at 2.0e+09 operations a second (cpu, as recorded)" in said

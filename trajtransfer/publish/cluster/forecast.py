@@ -28,7 +28,7 @@ from trajtransfer.paper.work import sample_operations
 from trajtransfer.publish.meaning import chosen_settings
 from trajtransfer.publish.parameters import Values
 
-SELECTION = 0.05  # of the training images, and then
+SELECTION = 0.05  # of the training images, and then, as `tasks` cuts them,
 VALIDATION = 0.1  # of the others
 FORWARD = 1 / 3  # of the operations of a gradient
 COPIES = 3  # of the weights in a checkpoint, at most: with momentum, and while it is replaced
@@ -64,7 +64,11 @@ class Expected:
 def expected(
     runs: Iterable[Run], given: Iterable[Values], device: str = "cpu"
 ) -> dict[str, Expected]:
-    """The jobs of runs with their complete parameters, by name; one that several need is one."""
+    """The jobs of runs with their complete parameters, by name, each behind all that it needs.
+
+    A network that several runs need is one job. `device` is that of the networks that are there.
+    Raises ``ValueError`` for parameters that cannot be meant.
+    """
     found: dict[str, Expected] = {}
     for run, values in zip(runs, given, strict=True):
         needs: list[str] = []
@@ -81,7 +85,7 @@ def rates(records: Iterable[RecordFile]) -> dict[str, float]:
     sums: dict[str, list[float]] = {}
     for record in records:
         rows = record.tables.get("standard", [])
-        kind = "cuda" if "cuda" in record.provenance.device else "cpu"
+        kind = "cpu" if record.provenance.device.startswith("cpu") else "cuda"  # by its own name
         known = sums.setdefault(kind, [0.0, 0.0])
         for row in rows:
             known[0] += 1e9 * float(row["GFLOP"] or 0)

@@ -61,14 +61,12 @@ class Workspace:
 
     def begin(self, plan: Plan) -> None:
         """Write a plan where nothing is left of an earlier call."""
-        for path in (*map(self.folder.joinpath, (*FOLDERS, "done", "logs")), *self._unfinished()):
+        unfinished = self.folder.glob(".attempt-*")
+        for path in (*map(self.folder.joinpath, (*FOLDERS, "done", "logs")), *unfinished):
             shutil.rmtree(path, ignore_errors=True)
         for name in FOLDERS:
             (self.folder / name).mkdir(parents=True)
         write_text(self.folder / "plan.json", plan.model_dump_json(indent=1))
-
-    def _unfinished(self) -> Iterable[Path]:
-        return self.folder.glob(".attempt-*")
 
     def plan(self) -> Plan:
         """The plan. Raises `DocumentError` for one that is damaged."""
