@@ -5,7 +5,7 @@ and names of models behind it to try those alone. A line per model: how many gro
 found, the share of the weights that they move, how far outputs change in float64 under a random
 permutation (relative to the largest; in evaluation and in training, but without what is dropped at
 random), the seconds of tracing, and what is pinned. The check indexes tensors by itself: of the
-library it takes the specification and nothing else.
+library it takes the specification, and what keeps functions from dropping.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.overrides import TorchFunctionMode
 
 import trajtransfer as tt
 from benchmarks import zoo_transformers
 from trajtransfer.paper._torchvision import torchvision
+from trajtransfer.tracing.modes import NothingDropped
 
 LARGEST = 90_000_000  # parameters
 RANDOM = ("Drop", "StochasticDepth")  # names of layers that drop something at random
@@ -92,7 +92,7 @@ def changed(
     moved = {name: _moved(x, spec.axes[name], orders) for name, x in state.items()}
     named = {name: _precise(x) for name, x in inputs.items()} if isinstance(inputs, dict) else {}
     positional = () if named else (_precise(inputs),)
-    with torch.no_grad(), _NothingDropped():
+    with torch.no_grad(), NothingDropped():
         before, again, after = (
             list(_tensors(functional_call(model, dict(at), positional, named)))
             for at in (state, state, moved)
@@ -103,20 +103,6 @@ def changed(
 def _difference(before: list[Tensor], after: list[Tensor]) -> float:
     pairs = zip(before, after, strict=True)
     return max(float((a - b).abs().max() / a.abs().max().clamp(min=1e-30)) for a, b in pairs)
-
-
-class _NothingDropped(TorchFunctionMode):
-    """Lets functions drop nothing, whatever the mode of the model."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = dict(kwargs or {})
-        name = getattr(func, "__name__", "")
-        if "dropout" in name:
-            return args[0] if args else kwargs["input"]
-        if name == "scaled_dot_product_attention":
-            kwargs["dropout_p"] = 0.0
-            args = args[:4]
-        return func(*args, **kwargs)
 
 
 def _moved(x: Tensor, axes: Any, orders: dict[str, Tensor]) -> Tensor:

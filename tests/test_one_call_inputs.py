@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from small_transfers import Tied, batches, network, small_transfer, state, trained
-from torch import nn
+from torch import distributed, nn
 
 import trajtransfer as tt
 
@@ -437,6 +437,36 @@ def test_states_are_taken_as_people_keep_them(given, generator):
     found = tt.transfer(model, source, given(3), batches(torch.Generator().manual_seed(0)), steps=2)
     assert same(found, small_transfer())
     assert found.state_dict().keys() == network(4).state_dict().keys()
+
+
+@pytest.mark.slow
+def test_a_distributed_model_and_its_states_are_taken(tmp_path):
+    store = distributed.FileStore(str(tmp_path / "store"), 1)
+    distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        source = [nn.parallel.DistributedDataParallel(network(seed)) for seed in (1, 2)]
+        target = nn.parallel.DistributedDataParallel(network(3)).state_dict()
+        model = nn.parallel.DistributedDataParallel(network(4))
+        data = batches(torch.Generator().manual_seed(0))
+        found = tt.transfer(model, (source[0], source[1]), target, data, steps=2)
+    finally:
+        distributed.destroy_process_group()
+    assert all(name.startswith("module.") for name in target)
+    assert same(found, small_transfer())
+
+
+def test_a_loss_that_is_constant_is_refused(generator):
+    """Although it depends on the parameters, as PyTorch sees it."""
+    run = [state(seed) for seed in (1, 2)]
+    with pytest.raises(ValueError, match="step 1: the loss has no gradient, neither"):
+        tt.transfer(
+            network(4),
+            (run[0], run[1]),
+            state(3),
+            batches(generator),
+            steps=2,
+            loss=lambda outputs, labels: 0 * outputs.sum() + 1,
+        )
 
 
 def test_states_are_read_from_files(tmp_path):

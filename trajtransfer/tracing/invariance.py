@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.overrides import TorchFunctionMode
 
 from trajtransfer.forward import forward_pass
 from trajtransfer.inputs import Inputs, arguments, of_each, tensors_in
 from trajtransfer.params import Params
 from trajtransfer.permutation import Permutation
 from trajtransfer.specification import PermutationSpec
+from trajtransfer.tracing.modes import MadeInDouble, NothingDropped
 
-MADE = (torch.zeros, torch.ones, torch.empty, torch.rand, torch.randn)
 ROUNDING = 1e-6  # some networks compute a part in float32, whatever their type
 
 
@@ -26,9 +24,11 @@ def check_invariance(
     """Raise ``ValueError`` unless ``f(x; pi theta) = f(x; theta)`` for a random `pi` and random
     inputs.
 
-    The check is in float64. Weights and running statistics are perturbed first, so that ones and
-    zeros of an initialisation hide nothing. The error names the first group of units that changes
-    the output and the tensor axes where it acts.
+    The check is in float64, in evaluation, and in training as far as a network runs in it on these
+    inputs and gives the same outputs twice while its dropout is off. Weights and running statistics
+    are perturbed first, so that ones and zeros of an initialisation hide nothing. The error names
+    the first group of units that changes the output and the tensor axes where it acts; a network
+    that draws random numbers in evaluation is told apart.
 
     Args:
         model: The network; it is left as it was.
@@ -39,10 +39,40 @@ def check_invariance(
     model = copy.deepcopy(model).cpu().double().eval()
     state = _perturbed_state(model, generator)
     examples = _examples(model, state, inputs, generator)
+    if _changed(model, state, state, examples):
+        raise ValueError(
+            f"{type(model).__name__} gives two outputs for one input: it draws random numbers in "
+            "evaluation, too, and no symmetry of it can be checked. Turn that off (dropout takes "
+            "training=self.training)"
+        )
     pi = Permutation.random(spec, generator)
+    _require_unchanged(model, state, pi, examples)
+    model.train()
+    with NothingDropped():
+        if _repeats(model, state, examples):
+            _require_unchanged(model, state, pi, examples)
+
+
+def _repeats(model: nn.Module, state: Params, examples: Inputs) -> bool:
+    """Whether a network runs at all, and to the same finite outputs twice.
+
+    Some take other inputs in training than in evaluation, or draw random numbers there.
+    """
+    try:
+        outputs = _outputs(model, state, examples)
+    except Exception:  # whatever it lacks there, such as targets
+        return False
+    finite = bool(outputs) and all(x.isfinite().all() for x in outputs)
+    return finite and not _changed(model, state, state, examples)
+
+
+def _require_unchanged(model: nn.Module, state: Params, pi: Permutation, examples: Inputs) -> None:
+    """Raise ``ValueError`` where a permutation changes the outputs, and name what is wrong."""
     if not _changed(model, state, pi(state), examples):
         return
-    kind = type(model).__name__
+    mode = "in training" if model.training else "in evaluation"
+    kind = f"{type(model).__name__} {mode}"
+    spec = pi.spec
     for units in spec.sizes:
         alone = Permutation.identity(spec).replace(units, pi.indices[units])
         if _changed(model, state, alone(state), examples):
@@ -103,19 +133,12 @@ def _changed(model: nn.Module, before: Params, after: Params, inputs: Inputs) ->
 
 
 def _outputs(model: nn.Module, state: Params, inputs: Inputs) -> list[Tensor]:
+    """The floating-point outputs, with the weights and buffers left as they are."""
+    at = {name: x.clone() for name, x in state.items()}  # training moves running statistics
     with forward_pass(model, "in float64", tensors_in(inputs)), torch.no_grad():
         try:
-            output = functional_call(model, dict(state), *arguments(inputs))
+            output = functional_call(model, at, *arguments(inputs))
         except RuntimeError:  # of two types, most often
-            with _Double():
-                output = functional_call(model, dict(state), *arguments(inputs))
+            with MadeInDouble():
+                output = functional_call(model, at, *arguments(inputs))
     return [x for x in tensors_in(output) if x.is_floating_point()]
-
-
-class _Double(TorchFunctionMode):
-    """Lets tensors that a network makes on its way, such as a first state, be of float64 too."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in MADE:
-            kwargs = {"dtype": torch.float64} | (kwargs or {})
-        return func(*args, **(kwargs or {}))
