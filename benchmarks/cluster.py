@@ -1,7 +1,7 @@
 """A cluster that is only computed: how long a profile takes on 1 to 512 workers that fail.
 
 ``python -m benchmarks.cluster [PROFILE]`` takes the jobs that the profile is expected to ask for.
-A worker does `RATE` operations a second, a job costs `OVERHEAD` seconds more, and is killed as
+A worker does `ASSUMED` operations a second, a job costs `OVERHEAD` seconds more, and is killed as
 often as given. A network goes on from its last epoch, other jobs begin again. The job with the
 longest way to the end comes first. With ``sweep`` in place of a profile it is 10,000 pairs of the
 perceptron of Figure 5a.
@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trajtransfer.paper.storage.plans import Run
-from trajtransfer.publish.cluster.forecast import Expected, expected
+from trajtransfer.publish.cluster.forecast import ASSUMED, Expected, expected
 from trajtransfer.publish.meaning import complete
 from trajtransfer.publish.profiles import profile_of
 
 ROOT = Path(__file__).parents[1]
 WORKERS = (1, 2, 8, 64, 512)
-RATE = 1e13  # operations a second: a GPU of the A100 class on small networks (assumed)
 OVERHEAD = 10.0  # seconds of a job beside its work: four were measured locally, Slurm adds some
 KILLS = (0.0, 0.01, 0.1)  # per worker and hour
 PAIRS = 10_000
@@ -73,7 +72,7 @@ def sweep() -> dict[str, Expected]:
 
 def seconds(job: Expected) -> float:
     """How long a job takes that nobody kills."""
-    return OVERHEAD + job.operations / RATE
+    return OVERHEAD + job.operations / ASSUMED
 
 
 def later(jobs: Mapping[str, Expected]) -> dict[str, list[str]]:

@@ -42,6 +42,15 @@ def test_a_fine_tuned_network_needs_what_it_starts_from(project):
     assert list(jobs).index(parent) < list(jobs).index(own.name)
 
 
+def test_a_poor_start_is_trained_too(project):
+    """Two networks, each after its own pre-training, on a part of the data or on all of it."""
+    alone = of("digits59-mlp", pairs="1-2")
+    both = of("digits59-mlp", pairs="1-2", fraction=0.1)
+    assert kinds(both).count("network") == 2 * kinds(alone).count("network") == 8
+    work = sorted(job.operations for job in both.values() if job.kind == "network")
+    assert work[0] == work[1] < 0.2 * work[-1]
+
+
 def test_gmt_takes_the_pairs_of_gradients_that_it_computes_again(project):
     work = {}
     for name, steps in (("few", 2), ("many", 4)):
@@ -62,13 +71,15 @@ def test_hours_are_those_of_recorded_trainings(project):
     said = forecast.summary(of("mnist5k-mlp").values(), known)
     assert "network        3 (0 there), to do:" in said
     assert "at 2.0e+09 operations a second (cpu, as recorded)" in said
-    assert "cuda: no record says how fast it is" in said
+    assert "cuda: no record says how fast it is; at 1e+13 operations a second: " in said
 
 
 def chain_and_fan(count):
     """A network of ten epochs, so many jobs that need it, and one that needs all."""
-    first = Expected("first", "network", 1000 * cluster.RATE, epochs=10)
-    jobs = [Expected(f"row {i}", "rows", 90 * cluster.RATE, needs=("first",)) for i in range(count)]
+    first = Expected("first", "network", 1000 * forecast.ASSUMED, epochs=10)
+    jobs = [
+        Expected(f"row {i}", "rows", 90 * forecast.ASSUMED, needs=("first",)) for i in range(count)
+    ]
     last = Expected("last", "notebook", needs=tuple(job.name for job in jobs))
     return {job.name: job for job in (first, *jobs, last)}
 
@@ -90,7 +101,7 @@ def test_kills_cost_time_and_whole_epochs_are_kept():
     hit = cluster.simulated(jobs, 4, kills=20.0)
     assert hit.started > calm.started and hit.makespan > calm.makespan and hit.waste > 0
     assert hit == cluster.simulated(jobs, 4, kills=20.0)
-    whole = {"first": Expected("first", "network", 1000 * cluster.RATE, epochs=1)}
-    parts = {"first": Expected("first", "network", 1000 * cluster.RATE, epochs=100)}
+    whole = {"first": Expected("first", "network", 1000 * forecast.ASSUMED, epochs=1)}
+    parts = {"first": Expected("first", "network", 1000 * forecast.ASSUMED, epochs=100)}
     lost = [cluster.simulated(one, 1, kills=10.0).waste for one in (whole, parts)]
     assert lost[0] > 5 * lost[1]

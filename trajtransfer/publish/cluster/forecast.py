@@ -2,8 +2,8 @@
 
 It is an estimate, read off the parameters of the runs without data. Networks of all settings and
 seeds of a run are counted, also where it takes them before their training; trainings that go on
-from transferred weights, evaluations while training, and what a notebook computes in the open are
-not.
+from transferred weights, shorter ones and those of other recipes (ensembles, movement), evaluations
+while training, and what a notebook computes in the open are not: it is a lower bound.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from trajtransfer.publish.parameters import Values
 SELECTION = 0.05  # of the training images, and then, as `tasks` cuts them,
 VALIDATION = 0.1  # of the others
 FORWARD = 1 / 3  # of the operations of a gradient
+ASSUMED = 1e13  # operations a second of a GPU of the A100 class on small networks
 COPIES = 3  # of the weights in a checkpoint, at most: with momentum, and while it is replaced
 # Channels, side, classes and training images of each data set, as its authors publish them.
 PUBLIC = {
@@ -112,7 +113,8 @@ def summary(jobs: Iterable[Expected], known: Mapping[str, float]) -> str:
         hours = _work(left) / rate / 3600
         lines.append(f"at {rate:.1e} operations a second ({kind}, as recorded): {hours:,.1f} hours")
     for kind in sorted({"cpu", "cuda"} - set(known)):
-        lines.append(f"{kind}: no record says how fast it is")
+        at = f"; at {ASSUMED:.0e} operations a second: {_work(left) / ASSUMED / 3600:,.1f} hours"
+        lines.append(f"{kind}: no record says how fast it is{at if kind == 'cuda' else ''}")
     return "\n".join(lines)
 
 
@@ -126,7 +128,10 @@ def _space(jobs: Iterable[Expected]) -> float:
 
 def _of_run(run: Run, values: Values, device: str) -> Iterator[Expected]:
     methods = [str(method) for method in values.get("methods", [])] or ["fgmt"]
-    for setting, seeds in product(chosen_settings(values), _pairs(values)):
+    settings = chosen_settings(values)
+    if "fraction" in values:  # the same with a poorly pre-trained start
+        settings += [setting.with_source_fraction(values["fraction"]) for setting in settings]
+    for setting, seeds in product(settings, _pairs(values)):
         needs = []
         for seed in seeds:
             *parents, own = _networks(setting, seed, device)
