@@ -512,12 +512,16 @@ def test_what_linear_trajectories_gain_and_how_deep_curves_fall():
         *steps("gmt", "1-2", 0.5, 0.6, 0.9, trajectory="linear, cosine"),
         *steps("gmt", "3-4", 0.5, 0.6, 0.6, trajectory="linear, cosine"),
     ]
-    found = values(measures.of_trajectories(pd.DataFrame(rows)))
+    measured = measures.of_trajectories(pd.DataFrame(rows), images=100)
+    found = values(measured)
     assert found["gmt-linear-gain"] == near(0.5, 0.3)
     assert found["gmt-cosine-gain"] == near(0.1, -0.1)
     assert found["gmt-recorded-drop"] == near(0.6, -0.1)
     assert found["gmt-linear-drop"] == near(0.1, 0.3)
     assert found["gmt-excess-drop"] == near(0.5, -0.4)
+    means = (0.5, 0.25, 0.55, 0.35)  # before and after the deepest falls, of either trajectory
+    error = math.sqrt(sum(p * (1 - p) for p in means) / 100)
+    assert measured["gmt-excess-drop"].error == pytest.approx(error)
     # Nothing is said of a method without rows.
     assert not any(name.startswith("fgmt") for name in found)
 
@@ -595,21 +599,29 @@ def test_what_is_left_to_save_is_what_standard_training_gains_after_its_first_ep
 
 
 def test_generalisation_compares_the_last_epochs():
-    ends = dict(zip(RUNS, ((0.9, 0.1), (0.6, 0.25), (0.8, 0.2), (0.7, 0.3)), strict=True))
+    runs = (*RUNS, "Naive, part → all")
+    both = ((0.9, 0.05), (0.6, 0.25), (0.8, 0.2), (0.7, 0.3), (0.5, 0.0))  # accuracy and gap
+    ends = dict(zip(runs, both, strict=True))
     rows = []
     for method, (accuracy, gap) in ends.items():
         about = {"method": method, "pair": "1-2"}
         rows.append(about | {"epoch": 2, "accuracy": accuracy, "gap": gap})
         rows.append(about | {"epoch": 1, "accuracy": 0.0, "gap": 0.0})
-    assert values(measures.of_generalization(pd.DataFrame(rows))) == {
+    found = measures.of_generalization(pd.DataFrame(rows), images=100)
+    assert values(found) == {
         "all-minus-part": near(0.1),
         "accuracy-minus-fgmt-part": near(0.3),
-        "gap-minus-fgmt-part": near(-0.15),
+        "gap-minus-fgmt-part": near(-0.2),
         "accuracy-minus-standard-all": near(0.1),
-        "gap-minus-standard-all": near(-0.1),
+        "gap-minus-standard-all": near(-0.15),
         "accuracy-minus-standard-part": near(0.2),
-        "gap-minus-standard-part": near(-0.2),
+        "gap-minus-standard-part": near(-0.25),
+        "accuracy-minus-naive-all": near(0.4),
+        "gap-minus-naive-all": near(0.05),
     }
+    four = (0.9, 0.95, 0.6, 0.85)  # of both networks, on images of either kind
+    error = math.sqrt(sum(p * (1 - p) for p in four) / 100)
+    assert found["gap-minus-fgmt-part"].error == pytest.approx(error)
 
 
 def test_ensembles_are_compared_within_their_group():

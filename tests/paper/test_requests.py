@@ -83,7 +83,7 @@ def test_networks_that_a_unit_takes_untrained_are_not_needed(asked):
     poor = lab.of(LATER.with_source_fraction(0.5))
     (one,) = asks(asked, lambda: lab.kept(assumption_p.update_cosines, PAIR, 1, 2, True))
     assert {need.setting for need in one.needs} == {LATER.pretrained}
-    (one,) = asks(asked, lambda: lab.kept(generalization.after_transfer, PAIR, poor))
+    (one,) = asks(asked, lambda: lab.kept(generalization.after_transfer, PAIR, poor, "fgmt"))
     needs = [(need.setting, seeds_of([need])) for need in one.needs]
     assert needs == [(poor.setting, [1]), (LATER, [2])]
 

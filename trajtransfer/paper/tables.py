@@ -24,14 +24,15 @@ OF_TRAJECTORIES = {
 
 
 def methods(curves: Curves, reported: Curves) -> list[Row]:
-    """First, best and last accuracy (%) per method, ours and the paper's mean."""
+    """First, best and last accuracy (%) per method, ours and, where there are any, the paper's."""
     table = []
     for method, ours in curves.items():
         row: Row = {"method": method}
         for name, which in (("first", "first"), ("best", "peak"), ("last", "final")):
             row[f"{name} step"] = percent([getattr(curve, which) for curve in ours])
-            theirs = [getattr(curve, which) for curve in reported.get(method, [])]
-            row[f"{name}, paper"] = percent(theirs)
+            if reported:
+                theirs = [getattr(curve, which) for curve in reported.get(method, [])]
+                row[f"{name}, paper"] = percent(theirs)
         table.append(row)
     return table
 

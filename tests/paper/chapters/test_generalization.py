@@ -15,7 +15,13 @@ from trajtransfer.paper.settings import setting
 
 pytestmark = pytest.mark.usefixtures("home")  # one project for the module
 PAIR = Seeds(1, 2)
-CURVES = ["FGMT, part → all", "FGMT, part → part", "standard, all", "standard, part"]
+CURVES = [
+    "FGMT, part → all",
+    "FGMT, part → part",
+    "standard, all",
+    "standard, part",
+    "Naive, part → all",
+]
 
 
 def fine_tuned(fraction=0.5, **recipe):
@@ -44,7 +50,7 @@ def same(a, b):
     return (a - b).norm() == 0
 
 
-def test_four_curves_of_one_length(monkeypatch):
+def test_curves_of_one_length(monkeypatch):
     rich, poor = fine_tuned()
     calls = spied(monkeypatch, "continued")
     rows = generalization.training(rich, poor, [PAIR])
@@ -53,7 +59,7 @@ def test_four_curves_of_one_length(monkeypatch):
     assert (rows["gap"].abs() < 1).all()
     assert rows["accuracy"].between(0, 1).all()
     settings, recipes, starts = zip(*(arguments[:3] for arguments, _ in calls), strict=True)
-    assert settings == (rich.setting, poor.setting, rich.setting, poor.setting)
+    assert settings == tuple(lab.setting for lab in (rich, poor, rich, poor, rich))
     assert {recipe.epochs for recipe in recipes} == {3}
     assert same(starts[2], rich.start(2)) and same(starts[3], poor.start(2))
     monkeypatch.setattr(networks, "train", None)
@@ -68,16 +74,16 @@ def test_standard_training_keeps_the_learning_rate_of_the_source(monkeypatch):
     generalization.training(*labs, [PAIR])
     rates = [arguments[1].lr for arguments, _ in calls]
     own = rich.setting.recipe.lr
-    assert rates == [0.03, 0.03, own, own] and own != 0.03
+    assert rates == [0.03, 0.03, own, own, 0.03] and own != 0.03
 
 
-def test_the_source_is_the_poor_one_in_both_transfers(monkeypatch):
+def test_the_source_is_the_poor_one_in_all_transfers(monkeypatch):
     rich, poor = fine_tuned()
     sources = []
     original = Lab.along
     monkeypatch.setattr(Lab, "along", lambda lab, s: sources.append((lab, s)) or original(lab, s))
-    for target in (rich, poor):
-        generalization.after_transfer(target, PAIR, poor)
+    for target, method in ((rich, "fgmt"), (poor, "fgmt"), (rich, "naive")):
+        generalization.after_transfer(target, PAIR, poor, method)
         lab, source = sources.pop()
         assert lab is target and source is poor.network(PAIR.source)
     assert not sources

@@ -21,16 +21,22 @@ Row = dict[str, Any]
 def training(lab: Lab, poor: Lab, pairs: Sequence[Seeds]) -> pd.DataFrame:
     """The four curves of Figure 8: targets of either laboratory, after a transfer or alone.
 
-    All four are trained for as many epochs, so that their gaps can be compared; standard training
-    keeps the learning rate of the source, the others have that of the next recipe, as in the paper.
+    Beside them stands the movement of the poor source without a permutation. All are trained for
+    as many epochs, so that their gaps can be compared; standard training keeps the learning rate of
+    the source, the others have that of the next recipe, as in the paper.
     """
     frames = []
     for name, target in (("FGMT, part → all", lab), ("FGMT, part → part", poor)):
-        units = [target.unit(after_transfer, seeds, poor) for seeds in pairs]
-        frames.append(tables(units).assign(method=name))
+        frames.append(_moved(target, poor, "fgmt", pairs).assign(method=name))
     for name, target in (("standard, all", lab), ("standard, part", poor)):
         frames.append(tables(target.unit(alone, seeds) for seeds in pairs).assign(method=name))
+    frames.append(_moved(lab, poor, "naive", pairs).assign(method="Naive, part → all"))
     return joined(frames)
+
+
+def _moved(lab: Lab, origin: Lab, method: str, pairs: Sequence[Seeds]) -> pd.DataFrame:
+    """The rows of `after_transfer` for all pairs."""
+    return tables(lab.unit(after_transfer, seeds, origin, method) for seeds in pairs)
 
 
 def _ends(lab: Lab, seeds: Seeds, origin: Lab) -> list[Need]:
@@ -39,10 +45,10 @@ def _ends(lab: Lab, seeds: Seeds, origin: Lab) -> list[Need]:
 
 
 @needing(_ends)
-def after_transfer(lab: Lab, seeds: Seeds, origin: Lab) -> list[Row]:
-    """The history of a target after FGMT from a source of the laboratory `origin`."""
-    trained, _ = transferred(lab, "fgmt", seeds, origin=origin)
-    return history_rows(trained, "fgmt", seeds)
+def after_transfer(lab: Lab, seeds: Seeds, origin: Lab, method: str) -> list[Row]:
+    """The history of a target after a transfer from a source of the laboratory `origin`."""
+    trained, _ = transferred(lab, method, seeds, origin=origin)
+    return history_rows(trained, method, seeds)
 
 
 @needing(starts)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
@@ -40,9 +41,16 @@ class Curve:
         return self.accuracy[self.selection.index(max(self.selection))]
 
     @property
+    def deepest(self) -> tuple[float, float]:
+        """The accuracies before and after the deepest fall from one step to the next."""
+        falls = list(pairwise(self.accuracy)) or [(self.final, self.final)]
+        return max(falls, key=lambda fall: fall[0] - fall[1])
+
+    @property
     def drop(self) -> float:
         """The deepest fall of the accuracy from one step to the next."""
-        return max((before - after for before, after in pairwise(self.accuracy)), default=0.0)
+        before, after = self.deepest
+        return before - after
 
 
 Curves = Mapping[str, Sequence[Curve]]
@@ -184,17 +192,27 @@ def of_trajectories(steps: pd.DataFrame, images: int = 0) -> Measures:
         cosine = kinds.get("linear, cosine", {}).get(method, [])
         found = {
             "linear-gain": _gains(uniform, recorded, images),
-            "recorded-drop": _points(curve.drop for curve in recorded),
-            "linear-drop": _points(curve.drop for curve in uniform),
-            "excess-drop": _points(a.drop - b.drop for a, b in _of_both(recorded, uniform)),
+            "recorded-drop": _drops(recorded, images),
+            "linear-drop": _drops(uniform, images),
+            "excess-drop": _excess(recorded, uniform, images),
             "cosine-gain": _gains(cosine, uniform, images),
         }
         measures |= {f"{method}-{name}": one for name, one in found.items() if one.values}
     return measures
 
 
-def _points(differences: Iterable[float]) -> Measure:
-    return measure(differences, text=POINTS)
+def _drops(curves: Sequence[Curve], images: int) -> Measure:
+    if not curves:
+        return measure([])
+    before, after = zip(*(curve.deepest for curve in curves), strict=True)
+    return _difference(before, after, images)
+
+
+def _excess(ours: Sequence[Curve], theirs: Sequence[Curve], images: int) -> Measure:
+    """How much deeper ours fall than theirs; an error of four accuracies."""
+    both = _of_both(ours, theirs)
+    error = math.hypot(_drops(ours, images).error, _drops(theirs, images).error)
+    return measure((a.drop - b.drop for a, b in both), text=POINTS, error=error)
 
 
 def _gains(ours: Sequence[Curve], theirs: Sequence[Curve], images: int) -> Measure:

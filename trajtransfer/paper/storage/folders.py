@@ -32,7 +32,7 @@ SOURCES = (
     "runs/tables",
     "runs/engine",
 )
-RESULTS = ("book/published", "tests/reference")
+RESULTS = ("book/published", "book/repeated", "tests/reference")
 PACKAGE = Path(__file__).parents[2]
 
 
