@@ -16,8 +16,8 @@ from conftest import ROOT
 from trajtransfer.paper.storage import results
 from trajtransfer.paper.storage.plans import Run
 from trajtransfer.paper.storage.project import RunError
-from trajtransfer.paper.storage.reading import read_contents, read_paper_items
-from trajtransfer.publish import build
+from trajtransfer.paper.storage.reading import read_claims, read_contents, read_paper_items
+from trajtransfer.publish import build, repeats
 from trajtransfer.publish.profiles import profile_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("book")]
@@ -109,6 +109,13 @@ def test_every_item_of_the_paper_has_a_figure_in_the_published_results():
     known = {name for profile in PROFILES for name in names_of(profile)}
     figures = [figure for item in items for figure in item.figures]
     assert {figure.partition("-")[0] for figure in figures} <= known
+
+
+def test_the_runs_that_decide_claims_stand_among_the_items_of_the_paper():
+    figures = [figure for item in read_paper_items(ROOT) for figure in item.figures]
+    checks = [check for claim in read_claims(ROOT).claims for check in claim.checks]
+    deciding = {check.record for check in checks if check.primary}
+    assert deciding <= {figure.partition("-")[0] for figure in figures}
 
 
 def test_items_of_the_paper_that_a_profile_lacks_say_so():
@@ -217,9 +224,9 @@ def test_values_are_pasted(html):
     assert f"final accuracy of GMT by {100 * mean:.1f} points" in re.sub(r"\s+", " ", text)
 
 
-@pytest.mark.parametrize("profile", sorted({*PROFILES} - {"reference"}))
+@pytest.mark.parametrize("profile", sorted({*PROFILES} - {"reference", "repeat"}))
 def test_prose_quotes_and_links_runs_that_every_profile_has(profile):
-    """So that the results of each can make a book; those of `reference` are for the tests."""
+    """So that the results of each can make a book; two profiles are there to be compared with."""
     quoted = set()
     for path in (ROOT / "book").glob("*.md"):
         quoted |= set(re.findall(r"published/(\w+)\.ipynb", path.read_text()))
@@ -230,13 +237,28 @@ def test_prose_quotes_and_links_runs_that_every_profile_has(profile):
     assert len(quoted) > 5 and quoted <= set(names_of(profile))
 
 
+def test_what_was_made_again_differs_in_threads_alone_and_stands_beside(html):
+    """The table of repeated checks is that of the records, all of them compared."""
+    _, first = results.read(PUBLISHED)
+    _, again = results.read(ROOT / repeats.REPEATED)
+    runs = {run.name: run for run in profile_of(ROOT, "laptop").runs}
+    for run in profile_of(ROOT, "repeat").runs:
+        other = runs[run.name]
+        assert (run.notebook, run.parameters) == (other.notebook, other.parameters)
+        assert run.threads != other.threads
+        origins = [records[run.name].provenance for records in (first, again)]
+        assert "(1 of 2 cores)" in origins[0].device and "(2 of 2 cores)" in origins[1].device
+    text = (html / "book" / "runs.html").read_text()
+    assert f"Compared: within tolerances, {', '.join(again)}." in text
+    assert "Not compared" not in text
+
+
 def test_verdicts_are_those_of_the_records(html):
     text = (html / "book" / "claims.html").read_text()
     assert "C15" in text and "holds" in text and "undecided" in text
 
 
 PROSE = {*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").rglob("*.*[!s]")}
-PROSE -= {ROOT / "book" / "repeats.md"}
 # What is no prose: code, formulas, tags, addresses; and numbers that are names.
 NO_PROSE = r"`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|```.*?```|<[^>]*>|\]\([^)]*\)"
 NAMED = (

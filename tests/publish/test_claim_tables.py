@@ -189,7 +189,17 @@ def test_reasons_by_hand():
     words = f"with this spread, {wide.evidence.needed} pairs would decide"
     assert reason(wide) == f"the bound is within the interval; {words}"
     hopeless = finding([-1.0, 1.0], at_least=0)
-    assert reason(hopeless).endswith("no number of values would move it out")
+    assert reason(hopeless).endswith("; no number of values would move it out")
+    few = wide._replace(evidence=wide.evidence._replace(error=1.0))
+    words += " if they were measured on many more images, and on these no number would"
+    assert reason(few) == f"the bound is within the interval; {words}"
+
+
+def test_a_gate_that_more_values_would_open_says_how_many():
+    asked = Gate(record="r", measure="gain", says="gain", at_least=0.05)
+    gate = Evidence(asked, (0.0, 0.1, 0.2), "pairs")
+    told = reason(finding([1.0, 1.0], [gate], at_least=0))
+    assert told.endswith(f"≥ 0.05 (with this spread, {gate.needed} pairs would decide)")
 
 
 @given(values=some_values, counts=st.sampled_from(["pairs", "networks", "points of one pair"]))
@@ -275,7 +285,10 @@ def test_a_run_is_shown_with_all_that_it_came_from():
     line = (
         "| r | quick | steps = 3, methods = ['gmt'] | mnist-5k (abc) | c0ffee | cpu | 2 | 3 | 2 |"
     )
-    assert line in runs_page({"r": ours})
+    assert line in runs_page({"r": ours}, 1)
+    long = record(seconds={"training": 7200.0, "the rest": 1800.0})
+    assert "One after another: 2.5 hours." in runs_page({"r": ours, "s": long}, 1)
+    assert "2.5 hours; 2 are made side by side." in runs_page({"r": ours, "s": long}, 2)
 
 
 # Two runs side by side

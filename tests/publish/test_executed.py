@@ -21,9 +21,10 @@ from trajtransfer.publish.profiles import profile_of
 
 REFERENCE = ROOT / "tests" / "reference"
 INPUTS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PUBLISHED = sorted((ROOT / "book" / "published").glob("*.ipynb"))
+PUBLISHED = ROOT / "book" / "published"
+FOLDERS = (REFERENCE, PUBLISHED, ROOT / "book" / "repeated")
 CLAIMS = read_claims(ROOT)
-COPIES = [*sorted(REFERENCE.glob("*.ipynb")), *PUBLISHED]
+COPIES = [path for folder in FOLDERS for path in sorted(folder.glob("*.ipynb"))]
 
 
 read_results = lru_cache(results.read)
@@ -97,14 +98,14 @@ def test_records_name_commits_of_this_history():
 
 def test_there_is_something_to_compare():
     """Every notebook has an executed copy among the references and among the published results."""
-    for folder in (REFERENCE, ROOT / "book" / "published"):
+    for folder in (REFERENCE, PUBLISHED):
         listing, records = results.read(folder)
         runs = [run for run in profile_of(ROOT, listing.profile).runs if run.name in records]
         assert list(records) == [run.name for run in runs]
         assert {run.notebook for run in runs} == {path.stem for path in INPUTS}
 
 
-@pytest.mark.parametrize("folder", [REFERENCE, ROOT / "book" / "published"], ids=lambda f: f.name)
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_nothing_lies_beside_the_results(folder):
     """What a run set aside is for its user to look at, and not for others to download."""
     listing, _ = read_results(folder)

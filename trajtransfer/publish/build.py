@@ -28,6 +28,7 @@ from trajtransfer.publish.claim_tables import claims_page, runs_page, summary
 from trajtransfer.publish.landing import accuracies, costs, verdicts_in_words
 from trajtransfer.publish.parameters import notebooks, parameters, shown
 from trajtransfer.publish.profiles import profile_of
+from trajtransfer.publish.repeats import repeated
 
 RESULTS = "book/published/"
 # Scripts for live code, which nothing here uses: jupyter-book puts them in twice, and browsers
@@ -71,7 +72,8 @@ def book(root: Path, folder: Path) -> Path:
 def _stage(root: Path, folder: Path, source: Path) -> None:
     """Copy prose, results, code and scripts to where Jupyter Book finds them."""
     shutil.rmtree(source, ignore_errors=True)
-    shutil.copytree(root / "book", source / "book", ignore=shutil.ignore_patterns("published"))
+    prose = shutil.ignore_patterns("published", "repeated")
+    shutil.copytree(root / "book", source / "book", ignore=prose)
     shutil.copytree(folder, source / RESULTS, ignore=shutil.ignore_patterns(".*"))
     code = shutil.ignore_patterns("__*", "*.json", "*.typed")
     shutil.copytree(Path(__file__).parents[1], source / "book" / "code", ignore=code)
@@ -101,7 +103,7 @@ def write_generated_pages(
     texts = {
         "settings.md": _settings(),
         "claims.md": claims_page(verdicts, records),
-        "runs.md": runs_page(records),
+        "runs.md": runs_page(records, profile_of(root, listing.profile).lanes),
         "origin.md": _origin(listing, records),
         "summary.md": summary(verdicts),
         "accuracies.md": accuracies(runs, records),
@@ -110,6 +112,7 @@ def write_generated_pages(
         "parameters.md": _parameters(root),
         "where.md": where(read_paper_items(root), records),
         "launch.md": _launch(root),
+        "repeated.md": repeated(root, records),
     }
     for name, text in texts.items():
         (folder / name).write_text(text)

@@ -131,20 +131,29 @@ def turning_table(verdicts: Sequence[Verdict]) -> str:
 def reason(finding: Finding) -> str:
     """Why a check is undecided: the gates that its run missed, or an interval around the bound."""
     if finding.missed:
-        gates = (
-            f"{one.gate.says} is {values_text(one)}, and has to be {criterion(one.gate)}"
-            for one in finding.missed
-        )
-        return "the run cannot show it: " + "; ".join(gates)
-    needed = finding.evidence.needed
-    counts = finding.evidence.counts
+        return "the run cannot show it: " + "; ".join(map(_why_missed, finding.missed))
     if not all(map(math.isfinite, finding.evidence.values)):
         return "not all values are finite"
     if len(finding.evidence.values) < 2:
-        return f"one value has no interval ({counts})"
-    if needed is None:
-        return "the bound is within the interval, and no number of values would move it out"
-    return f"the bound is within the interval; with this spread, {needed} {counts} would decide"
+        return f"one value has no interval ({finding.evidence.counts})"
+    return f"the bound is within the interval; {_what_would_decide(finding.evidence)}"
+
+
+def _why_missed(gate: Evidence) -> str:
+    """What a gate asks, what came out, and what would tell whether it is met."""
+    words = f"{gate.gate.says} is {values_text(gate)}, and has to be {criterion(gate.gate)}"
+    undecided = gate.outcome is Outcome.UNDECIDED and len(gate.values) > 1
+    return f"{words} ({_what_would_decide(gate)})" if undecided else words
+
+
+def _what_would_decide(evidence: Evidence) -> str:
+    """How many values of this spread would move the bound out of the interval, and on what."""
+    if needed := evidence.needed:
+        return f"with this spread, {needed} {evidence.counts} would decide"
+    if needed := evidence._replace(error=0.0).needed:
+        words = f"with this spread, {needed} {evidence.counts} would decide"
+        return f"{words} if they were measured on many more images, and on these no number would"
+    return "no number of values would move it out"
 
 
 def repeated_checks_table(first: Sequence[Verdict], second: Sequence[Verdict]) -> str:
@@ -169,12 +178,18 @@ def _repeated(claim: str, finding: Finding, again: Finding) -> dict[str, str]:
     }
 
 
-def runs_page(records: Records) -> str:
-    """One Markdown table over all runs: parameters, code, machine and time."""
+def runs_page(records: Records, lanes: int) -> str:
+    """One Markdown table over all runs: parameters, code, machine and time, and their sum.
+
+    So many `lanes` are made side by side.
+    """
     rows = []
+    whole = 0.0
     for name, record in records.items():
         origin = record.provenance
         parameters = ", ".join(f"{key} = {value}" for key, value in origin.parameters.items())
+        seconds = sum(origin.seconds.values())
+        whole += seconds
         rows.append(
             {
                 "run": name,
@@ -184,11 +199,13 @@ def runs_page(records: Records) -> str:
                 "commit": origin.commit,
                 "device": origin.device,
                 "torch": origin.versions["torch"],
-                "seconds": round(sum(origin.seconds.values())),
+                "seconds": round(seconds),
                 "where kept": round(origin.seconds.get(REST, 0)),
             }
         )
-    return markdown_table(rows) + "\n"
+    words = f"One after another: {whole / 3600:.1f} hours"
+    words += f"; {lanes} are made side by side." if lanes > 1 else "."
+    return f"{markdown_table(rows)}\n\n{words}\n"
 
 
 def words_of(verdict: Verdict) -> str:
