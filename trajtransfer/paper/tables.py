@@ -61,12 +61,12 @@ def epochs(training: pd.DataFrame) -> list[Row]:
 
 
 def differences(ours: Measures, paper: Measures) -> list[Row]:
-    """Differences in points of accuracy, ours and the paper's."""
+    """Differences in points of accuracy, ours and those that the paper has."""
     return [
         {
             "difference": name.replace("-", " "),
             "ours (points)": percent(measure.values),
-            "paper": percent(paper[name].values),
+            "paper": percent(paper[name].values if name in paper else []),
         }
         for name, measure in ours.items()
     ]
