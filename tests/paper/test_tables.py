@@ -11,7 +11,7 @@ import pytest
 from trajtransfer.paper import measures, reported, tables
 from trajtransfer.paper.measures import Curve
 from trajtransfer.paper.measures.reported import of_panel
-from trajtransfer.paper.presentation import mean_text, percent
+from trajtransfer.paper.presentation import MISSING, mean_text, percent
 
 LIMIT = "sweeps per match at most"
 PAIRS = ("1-2", "3-4", "5-6")
