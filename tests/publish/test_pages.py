@@ -127,7 +127,7 @@ def test_prose_is_taken_from_the_notebook_and_code_is_not(tmp_path):
 
 def test_code_that_was_not_run_is_refused(tmp_path):
     root = changed(tmp_path, "figsize=(7.4, 4.6)", "figsize=(7.4, 5)")
-    words = "code of transfer has changed .*--profile laptop --only transfer"
+    words = r"code of transfer has changed .*--profile \w+ --only transfer"
     with pytest.raises(RunError, match=words):
         page("transfer", root)
 

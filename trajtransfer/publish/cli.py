@@ -26,7 +26,7 @@ COSTS = {
     "reproduce": (
         "execute all notebooks of a profile: quick (two cores, minutes), laptop (two cores, three "
         "hours), overnight (laptop and more), gpu (one GPU, under an hour), paper (one GPU, weeks: "
-        "ImageNet)"
+        "ImageNet), repeat (three runs of laptop on other threads, minutes)"
     ),
     "compare": (
         "put two folders of results side by side; fails where a verdict or a number beyond "
