@@ -88,7 +88,7 @@ sys.exit(cli.main(sys.argv[2:]))
         (["reproduce", "--output", "book"], "book is among the sources of the project"),
         (
             ["reproduce", "--profile", "quick", "--output", "book/published"],
-            "holds the profile laptop, not quick",
+            "holds the profile overnight, not quick",
         ),
         (["reproduce", "--jobs", "4"], "--jobs is for an engine; add --engine snakemake"),
         (["reproduce", "--engine", "snakemake", "--jobs", "-1"], "--jobs -1 cannot be meant"),
