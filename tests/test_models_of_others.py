@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 import trajtransfer as tt
 from trajtransfer.paper._torchvision import torchvision
@@ -21,14 +22,15 @@ def made(make, seed):
         return make()
 
 
-def moved(make, batches):
+def moved(make, batches, loss=F.cross_entropy):
     """A transfer to the second seed of one step of gradient descent from the first."""
     model = made(make, 1)
     start = tt.parameters(model)
-    end = start + -0.1 * tt.gradient(model, start, batches[0])
+    end = start + -0.1 * tt.gradient(model, start, batches[0], loss=loss)
     target = made(make, 2)
     states = (dict(start), dict(end))
-    found = tt.transfer(made(make, 3), states, target.state_dict(), batches, steps=2)
+    states = (states, target.state_dict(), batches)
+    found = tt.transfer(made(make, 3), *states, loss=loss, steps=2)
     target.load_state_dict(found.state_dict())
     return found
 
@@ -88,3 +90,26 @@ def test_a_classifier_of_hugging_face_with_its_own_batches(generator):
     found = moved(lambda: library.BertForSequenceClassification(configuration), batches)
     assert found.spec.share > 0.999
     assert sorted(found.spec.sizes.values()) == [4, 4, 32, 32, 48, 48]
+
+
+def test_a_network_that_writes_text_by_its_own_loss(generator):
+    """It needs labels to run at all."""
+    _ = torchvision.models
+    library = pytest.importorskip("transformers", reason="pip install transformers to try it")
+    configuration = library.T5Config(
+        vocab_size=30,
+        d_model=32,
+        d_kv=8,
+        d_ff=48,
+        num_layers=2,
+        num_heads=4,
+        dropout_rate=0.0,
+        decoder_start_token_id=0,
+        use_cache=False,
+    )
+    batches = []
+    for _ in range(2):
+        words = torch.randint(1, 30, (8, 6), generator=generator)
+        batches.append({"input_ids": words, "labels": words.flip(1)})
+    found = moved(lambda: library.T5ForConditionalGeneration(configuration), batches, tt.own_loss)
+    assert found.spec.share > 0.9

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from small_transfers import Tied, batches, network, small_transfer, state, trained
 from torch import distributed, nn
+from torch.nn import functional as F
 
 import trajtransfer as tt
 
@@ -383,13 +384,14 @@ def pairs_of_inputs(generator, count: int = 3) -> list[tuple]:
     return made
 
 
-def trained_by(kind: type[nn.Module], data: list, **how) -> tt.Transfer:
+def trained_by(kind: type[nn.Module], data: list, loss=F.cross_entropy, **how) -> tt.Transfer:
     """A transfer from the first seed to the second, along a step of plain gradient descent."""
     model = kind(1)
     start = tt.parameters(model)
-    end = start + -0.5 * tt.gradient(model, start, data[0])
+    end = start + -0.5 * tt.gradient(model, start, data[0], loss=loss)
     states = (dict(start), dict(end))
-    return tt.transfer(kind(3), states, kind(2).state_dict(), data, steps=2, **how)
+    target = kind(2).state_dict()
+    return tt.transfer(kind(3), states, target, data, loss=loss, steps=2, **how)
 
 
 @pytest.mark.parametrize(
@@ -413,6 +415,41 @@ def test_it_does_not_matter_how_a_batch_is_given(generator):
         [tuple(one.numpy() for one in triple) for triple in triples],
     ):
         assert same(trained_by(Two, again), plain)
+
+
+class WithLoss(Tokens):
+    """As models of Hugging Face do, it computes a loss where it is given labels."""
+
+    def forward(self, input_ids, attention_mask=None, labels=None):
+        found = super().forward(input_ids, attention_mask)
+        loss = None if labels is None else F.cross_entropy(found["logits"], labels)
+        return {"loss": loss, **found}
+
+
+class Shifted(WithLoss):
+    """Cannot do without labels, like a network that writes what it reads next."""
+
+    def forward(self, input_ids, labels):
+        return super().forward(input_ids + labels[:, None] % 1, labels=labels)
+
+
+@pytest.mark.parametrize("kind", [WithLoss, Shifted])
+def test_the_own_loss_of_a_model_is_as_good_as_that_of_its_logits(kind, generator):
+    data = [{"input_ids": x["input_ids"], "labels": x["labels"]} for x in sequences(generator)]
+    plain = trained_by(Tokens, data, selection=data[1:])
+    own = trained_by(kind, data, selection=data[1:], loss=tt.own_loss)
+    assert own.permutation == plain.permutation and own.spec.sizes == plain.spec.sizes
+    assert own.t == plain.t
+    for a, b in zip(own.scores, plain.scores, strict=True):
+        assert a.loss == pytest.approx(b.loss) and a.accuracy == b.accuracy
+
+
+def test_a_model_without_a_loss_of_its_own_is_refused(generator):
+    data = sequences(generator)
+    with pytest.raises(ValueError, match="the model returns no loss of its own"):
+        trained_by(Tokens, data, loss=tt.own_loss)
+    with pytest.raises(TypeError, match="own_loss takes batches whose inputs have names"):
+        trained_by(Two, pairs_of_inputs(generator), loss=tt.own_loss)
 
 
 def prefixed(prefix: str, seed: int) -> dict:

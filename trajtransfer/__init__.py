@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         oracle,
         rebasin,
     )
+    from trajtransfer.forward import own_loss
     from trajtransfer.landscape import interpolate, plane
     from trajtransfer.matching.descent import Matching, match
     from trajtransfer.matching.pairs import Pairs
@@ -61,6 +62,7 @@ _NAMES = {
     "landscape": ("interpolate", "plane"),
     "matching.descent": ("Matching", "match"),
     "matching.pairs": ("Pairs",),
+    "forward": ("own_loss",),
     "objective": ("Score", "evaluate", "gradient", "paired_gradients", "running_statistics"),
     "one_call": ("Transfer", "transfer"),
     "paper.recipe": ("Recipe",),
@@ -106,6 +108,7 @@ __all__ = [
     "moved",
     "naive",
     "oracle",
+    "own_loss",
     "paired_gradients",
     "parameters",
     "permutation_spec",

@@ -9,7 +9,7 @@ from torch import nn
 
 from trajtransfer.algorithms import Gradients, Step
 from trajtransfer.batches import Batch, together
-from trajtransfer.forward import Loss
+from trajtransfer.forward import Loss, inputs_for
 from trajtransfer.matching.gains import VectorPair
 from trajtransfer.objective import Score, evaluate, running_statistics
 from trajtransfer.params import Params
@@ -80,7 +80,9 @@ class Chooser:
 
     def consider(self, step: Step) -> None:
         """Score a step, with running statistics estimated at it."""
-        statistics = running_statistics(self.model, step.params, self.data)
+        inputs, labels = self.data
+        given = inputs_for(self.loss, inputs, labels)
+        statistics = running_statistics(self.model, step.params, (given, labels))
         score = evaluate(self.model, step.params | statistics, self.data, loss=self.loss)
         least = min((earlier.loss for earlier in self.scores), default=math.inf)
         if score.loss < least:

@@ -51,21 +51,55 @@ def with_weights_of(tensors: Iterable[Tensor]) -> str:
 
 
 def outputs_at(network: nn.Module, weights: Mapping[str, Tensor], inputs: Inputs) -> Any:
-    """The outputs of a network with other weights than its own.
-
-    Of a structure that holds ``logits``, as those of Hugging Face do, these alone.
-    """
+    """What a network returns with other weights than its own."""
     positional, named = arguments(inputs)
     with forward_pass(network, with_weights_of(weights.values()), tensors_in(inputs)):
-        found = functional_call(network, dict(weights), positional, named)
+        return functional_call(network, dict(weights), positional, named)
+
+
+def logits_of(found: Any) -> Any:
+    """Of a structure that holds ``logits``, as those of Hugging Face do, these alone."""
     return found["logits"] if isinstance(found, Mapping) and "logits" in found else found
 
 
-def loss_value(loss: Loss, outputs: Any, labels: Tensor) -> Tensor:
-    """The loss of a micro-batch: one number, or an error that says what the loss was given."""
+def own_loss(found: Any, labels: Tensor) -> Tensor:
+    """The loss that a network computes itself, for ``loss=``: ``model(**batch).loss``.
+
+    A network that is asked for it is given the labels among its named inputs, as ``labels``, and
+    has to return a structure that holds ``loss``. Raises ``ValueError`` for any other.
+
+    Args:
+        found: What the network returned.
+        labels: Those of the batch, which the network has seen.
+    """
+    loss: Tensor | None = found.get("loss") if isinstance(found, Mapping) else None
+    if loss is None:
+        raise ValueError(
+            "the model returns no loss of its own for inputs with labels; pass a function "
+            "(outputs, labels) -> mean loss"
+        )
+    return loss
+
+
+def inputs_for(loss: Loss, inputs: Inputs, labels: Tensor) -> Inputs:
+    """The inputs with which a network is called: for its `own_loss`, the labels among them."""
+    if loss is not own_loss:
+        return inputs
+    if not isinstance(inputs, Mapping):
+        raise TypeError(
+            "own_loss takes batches whose inputs have names, such as {'input_ids': …, 'labels': …}"
+        )
+    return {**inputs, "labels": labels}
+
+
+def loss_value(loss: Loss, found: Any, labels: Tensor) -> Tensor:
+    """The loss of what a network returned for a micro-batch: one number, or an error that says what
+    the loss was given.
+    """
     if not callable(loss):
         kind = type(loss).__name__
         raise TypeError(f"loss is a {kind}; pass a function (outputs, labels) -> mean loss")
+    outputs = found if loss is own_loss else logits_of(found)
     if loss is F.cross_entropy and isinstance(outputs, Tensor):
         _require_classes(outputs, labels)
     with explained(

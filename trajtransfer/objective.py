@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from trajtransfer.batches import Samples, labelled
-from trajtransfer.forward import Loss, loss_value, outputs_at
+from trajtransfer.forward import Loss, inputs_for, logits_of, loss_value, outputs_at
 from trajtransfer.inputs import of_each
 from trajtransfer.micro_batches import Data, fast_size, forward_size, micro_batches
 from trajtransfer.params import Params, buffers
@@ -50,7 +50,7 @@ def evaluate(
             ``params | running_statistics(...)``. Buffers that are not given are those of `model`.
         data: Inputs (n, ...) with labels (n,) as `transfer` takes its batches, or what makes its
             own batches (`Samples`).
-        loss: The mean ``loss(outputs, labels)`` of a mini-batch.
+        loss: The mean ``loss(outputs, labels)`` of a mini-batch, or `own_loss`.
         micro_batch: How many samples are taken at a time (default: as many as is fast).
     """
     require_point(model, params)
@@ -61,9 +61,9 @@ def evaluate(
     count = 0
     with torch.no_grad():
         for inputs, labels in micro_batches(data, micro_batch, forward_size(network)):
-            found = outputs_at(network, weights, inputs)
+            found = outputs_at(network, weights, inputs_for(loss, inputs, labels))
             total += float(loss_value(loss, found, labels)) * len(labels)
-            correct += _correct(found, labels)
+            correct += _correct(logits_of(found), labels)
             count += len(labels)
     return Score(total / count, correct / count)
 
@@ -76,18 +76,18 @@ def outputs(model: nn.Module, params: Params, data: Samples) -> Tensor:
     found = []
     with torch.no_grad():
         for inputs, _ in data.batches(forward_size(network)):
-            found.append(outputs_at(network, weights, inputs))
+            found.append(logits_of(outputs_at(network, weights, inputs)))
     return torch.cat(found)
 
 
-def _correct(found: Tensor, labels: Tensor) -> float:
+def _correct(outputs: Tensor, labels: Tensor) -> float:
     """How many of a batch are classified correctly.
 
     NaN unless outputs are (n, classes) and labels (n,) indices.
     """
-    if found.ndim != 2 or labels.ndim != 1 or labels.is_floating_point():
+    if outputs.ndim != 2 or labels.ndim != 1 or labels.is_floating_point():
         return math.nan
-    return float((found.argmax(1) == labels).sum())
+    return float((outputs.argmax(1) == labels).sum())
 
 
 def gradient(
@@ -111,7 +111,7 @@ def gradient(
         params: The point at which the gradient is taken.
         data: Inputs (n, ...) with labels (n,) as `transfer` takes its batches, or what makes its
             own batches (`Samples`).
-        loss: The mean ``loss(outputs, labels)`` of a mini-batch.
+        loss: The mean ``loss(outputs, labels)`` of a mini-batch, or `own_loss`.
         micro_batch: The most samples at a time (default: what is fast, 64 for convolutions without
             BatchNorm on a CPU, else 256).
     """
@@ -131,7 +131,8 @@ def _gradient(
     samples = len(data) if isinstance(data, Samples) else len(labelled(data)[1])
     total: list[Tensor] = []
     for inputs, labels in micro_batches(data, micro_batch, fast_size(network)):
-        found = outputs_at(network, leaves, of_each(_recordable, inputs))
+        given = of_each(_recordable, inputs_for(loss, inputs, labels))
+        found = outputs_at(network, leaves, given)
         share = len(labels) / samples
         value = loss_value(loss, found, _recordable(labels)) * share
         if not value.requires_grad:
@@ -159,7 +160,7 @@ def paired_gradients(
     Args:
         model: The structure of the network; it is only read.
         batches: An iterator over mini-batches that does not end.
-        loss: The mean ``loss(outputs, labels)`` of a mini-batch.
+        loss: The mean ``loss(outputs, labels)`` of a mini-batch, or `own_loss`.
         micro_batch: The most samples at a time, see `gradient`.
     """
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from trajtransfer.algorithms import METHODS, Gradients, Step
 from trajtransfer.batches import Batch, endless_batches, require_batches, selected
 from trajtransfer.choice import Chooser, Watched
-from trajtransfer.forward import Loss, forward_pass, with_weights_of
+from trajtransfer.forward import Loss, forward_pass, inputs_for, with_weights_of
 from trajtransfer.heads import require_outputs, with_head_of
 from trajtransfer.inputs import Inputs, arguments, of_each, tensors_in
 from trajtransfer.matching.pairs import CACHES
@@ -103,7 +103,8 @@ def transfer(
             with the labels behind them; or dictionaries with ``"labels"``, as Hugging Face has.
             Their floating numbers are converted to the type that is computed in.
         loss: The mean ``loss(outputs, labels)`` of a mini-batch; the outputs are the logits alone
-            where a model returns more by name.
+            where a model returns more by name. `own_loss` is what a model computes itself, as those
+            of Hugging Face do from ``model(**batch)``.
         method: ``"fgmt"``, ``"gmt"``, or ``"naive"``, which has no permutation.
         steps: The length T of the trajectory.
         schedule: Where the line from start to end is read, ``"uniform"`` or ``"cosine"``.
@@ -130,7 +131,7 @@ def transfer(
     _require_training(start, end)
     endless = endless_batches(batches, device, dtype)
     first = next(endless)
-    examples = of_each(lambda x: x[:2], first[0])
+    examples = of_each(lambda x: x[:2], inputs_for(loss, *first))
     spec = _specification(network, examples)
     if not spec.sizes and method != "naive":
         raise ValueError(

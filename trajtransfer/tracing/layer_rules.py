@@ -149,3 +149,14 @@ def _embedding(call: Call) -> object:
         return (*indices.axes, rows[1])
     bags, *others = call.shape
     return [(fixed(bags[0]), rows[1]), *(tuple(map(fixed, shape)) for shape in others)]
+
+
+@rule(
+    *("cross_entropy_loss", "nll_loss", "nll_loss_nd", "mse_loss", "l1_loss", "smooth_l1_loss"),
+    *("binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"),
+)
+def _loss(call: Call) -> tuple[Label, ...]:
+    """What is compared with labels stays where it is."""
+    for x in call.tensors:
+        freeze_all(x.axes)
+    return tuple(map(fixed, call.shape))
