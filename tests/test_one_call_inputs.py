@@ -492,20 +492,6 @@ def test_a_distributed_model_and_its_states_are_taken(tmp_path):
     assert same(found, small_transfer())
 
 
-def test_a_loss_that_is_constant_is_refused(generator):
-    """Although it depends on the parameters, as PyTorch sees it."""
-    run = [state(seed) for seed in (1, 2)]
-    with pytest.raises(ValueError, match="step 1: the loss has no gradient, neither"):
-        tt.transfer(
-            network(4),
-            (run[0], run[1]),
-            state(3),
-            batches(generator),
-            steps=2,
-            loss=lambda outputs, labels: 0 * outputs.sum() + 1,
-        )
-
-
 def test_states_are_read_from_files(tmp_path):
     """Of safetensors, and of ``torch.save`` as Lightning calls it."""
     paths = {seed: tmp_path / f"{seed}.safetensors" for seed in (1, 2)}

@@ -51,10 +51,10 @@ READ = {
     "published/transfer": None,
     "api": "dl:has(> #trajtransfer\\.transfer)",
 }
-# Code and tables that are cut off: tables may scroll, and code on a phone.
-CUT_OFF = """[...document.querySelectorAll('.bd-article pre, .bd-article table')].filter(x =>
-  x.innerText && x.scrollWidth > x.clientWidth + 1 && (x.matches('pre') && innerWidth > 600 ||
-  getComputedStyle(x).overflowX !== 'auto')).map(x => x.innerText.slice(0, 60))"""
+# Code of which a line is cut off: on a phone it may scroll.
+CUT_OFF = """[...document.querySelectorAll('.cell_input pre')].filter(p => p.innerText &&
+  p.scrollWidth > p.clientWidth + 1 && (innerWidth > 600 ||
+  getComputedStyle(p).overflowX !== 'auto')).map(p => p.innerText.slice(0, 60))"""
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,7 @@ MEASURES = {
             f"{METHOD}-(linear|cosine)-gain",
             f"{METHOD}-(recorded|linear|excess)-drop",
             f"{METHOD}-minus-full",
-            "(accuracy|gap)-minus-(fgmt|standard)-(part|all)|all-minus-part",
+            "(accuracy|gap)-minus-(fgmt|standard|naive)-(part|all)|all-minus-part",
             "(plain|permuted|tuned)-accuracy-barrier",
             "bfloat16-minus-float32",
             "one-sweep-loss",

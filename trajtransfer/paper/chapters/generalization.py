@@ -39,7 +39,7 @@ def _moved(lab: Lab, origin: Lab, method: str, pairs: Sequence[Seeds]) -> pd.Dat
     return tables(lab.unit(after_transfer, seeds, origin, method) for seeds in pairs)
 
 
-def _ends(lab: Lab, seeds: Seeds, origin: Lab) -> list[Need]:
+def _ends(lab: Lab, seeds: Seeds, origin: Lab, method: str) -> list[Need]:
     source = (networks.network, origin.setting, seeds.source)
     return [source, (networks.network, lab.setting, seeds.target)]
 
