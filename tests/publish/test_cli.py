@@ -59,7 +59,7 @@ sys.exit(cli.main(sys.argv[2:]))
         (["run", "transfer", "-p", "record=mine"], "transfer has no parameter 'record'"),
         (
             ["reproduce", "--profile", "slow"],
-            "unknown profile 'slow'; known: gpu, laptop, overnight, paper, quick, reference, repeat",
+            "unknown profile 'slow'; known: gpu, laptop, overnight, paper, quick, reference",
         ),
         (["run", "transfer", "-p", "steps=3", "-p", "steps=4"], "a parameter is given twice by -p"),
         (
