@@ -66,11 +66,12 @@ def own_loss(found: Any, labels: Tensor) -> Tensor:
     """The loss that a network computes itself, for ``loss=``: ``model(**batch).loss``.
 
     A network that is asked for it is given the labels among its named inputs, as ``labels``, and
-    has to return a structure that holds ``loss``. Raises ``ValueError`` for any other.
+    has to return a structure that holds ``loss``: the mean over the batch, a tensor of one number.
+    Raises ``ValueError`` for any other, and `transfer` ``TypeError`` for inputs without names.
 
     Args:
-        found: What the network returned.
-        labels: Those of the batch, which the network has seen.
+        found: What the network returned, a mapping.
+        labels: Those of the batch (n, ...), which the network has seen.
     """
     loss: Tensor | None = found.get("loss") if isinstance(found, Mapping) else None
     if loss is None:

@@ -8,10 +8,10 @@ from conftest import ROOT
 from tests.publish.records import record
 from trajtransfer.paper.presentation import MISSING
 from trajtransfer.paper.storage import results
-from trajtransfer.publish.repeats import REPEATED, movement, repeated
+from trajtransfer.publish.repeats import REPEATED, repeated, shifts
 
 
-def test_movements_are_told_in_deviations_and_accuracies_in_points():
+def test_shifts_are_told_in_deviations_and_accuracies_in_points():
     first = record(
         {"gmt-final": [0.5, 0.7], "gmt-gradient-cosine": [0.0, 0.2], "naive-final": [1.0]}
     )
@@ -19,7 +19,7 @@ def test_movements_are_told_in_deviations_and_accuracies_in_points():
         {"gmt-final": [0.7, 0.7], "gmt-gradient-cosine": [0.1, 0.1], "naive-final": [0.5]}
     )
     deviation = 0.02**0.5
-    assert movement(first, again) == {
+    assert shifts(first, again) == {
         "measures": 2,
         "moved, in deviations: median": pytest.approx(0.05 / deviation),
         "largest": pytest.approx(0.1 / deviation),
@@ -29,7 +29,7 @@ def test_movements_are_told_in_deviations_and_accuracies_in_points():
 
 def test_a_run_beside_itself_does_not_move_and_without_accuracies_says_nothing_of_them():
     ours = record({"gmt-gradient-cosine": [0.0, 0.2]})
-    found = movement(ours, ours)
+    found = shifts(ours, ours)
     assert found["largest"] == 0 and found["accuracies moved by at most (points)"] == MISSING
 
 

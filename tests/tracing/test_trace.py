@@ -8,9 +8,10 @@ from collections import Counter
 import pytest
 import torch
 from cases import PAPER, SMALL, TORCHVISION, Case
-from small_networks import mlp
+from small_networks import Net, mlp
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional as F
 
 import trajtransfer as tt
 
@@ -210,6 +211,33 @@ def test_hooks_are_part_of_the_function(generator):
     model = mlp()
     model[0].register_forward_hook(lambda module, given, found: found * torch.arange(7.0))
     assert dict(tt.permutation_spec(model, torch.zeros(2, 5)).sizes) == {"2": 6}
+
+
+def classes(x: Tensor) -> Tensor:
+    return torch.zeros(len(x), dtype=torch.long)
+
+
+LOSSES = {
+    "cross entropy": lambda y, x: F.cross_entropy(y, classes(x)),
+    "likelihood": lambda y, x: F.nll_loss(y.log_softmax(1), classes(x)),
+    "squares": lambda y, x: F.mse_loss(y, x[:, :2]),
+    "distances": lambda y, x: F.l1_loss(y, x[:, :2]),
+    "smooth distances": lambda y, x: F.smooth_l1_loss(y, x[:, :2]),
+    "binary": lambda y, x: F.binary_cross_entropy(y.sigmoid(), x[:, :2].sigmoid()),
+    "binary logits": lambda y, x: F.binary_cross_entropy_with_logits(y, x[:, :2].sigmoid()),
+    "divergence": lambda y, x: F.kl_div(y.log_softmax(1), x[:, :2].softmax(1), reduction="sum"),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_network_may_compute_its_loss(loss, generator):
+    """Hidden units move, and what is compared does not."""
+    layers = {"a": nn.Linear(4, 6), "head": nn.Linear(6, 2)}
+    model = Net(lambda net, x: LOSSES[loss](net.head(net.a(x).relu()), x), **layers)
+    inputs = torch.randn(3, 4, generator=generator)
+    spec = tt.permutation_spec(model, inputs, strict=True)
+    assert list(spec.sizes.values()) == [6]
+    tt.check_invariance(model, spec, inputs, generator)
 
 
 def test_a_report_says_what_moves_and_what_does_not():

@@ -27,11 +27,11 @@ def repeated(root: Path, records: Records) -> str:
     found = compare(read_claims(root), first, again)
     if not found.compared:
         return "None of the runs of this copy were made again; those of the published book were.\n"
-    rows = [{"run": name} | movement(first[name], again[name]) for name in found.compared]
+    rows = [{"run": name} | shifts(first[name], again[name]) for name in found.compared]
     return f"{markdown_table(rows)}\n\n{found.text}\n"
 
 
-def movement(first: RecordFile, again: RecordFile) -> dict[str, Any]:
+def shifts(first: RecordFile, again: RecordFile) -> dict[str, Any]:
     """How far the means of measures moved between two records of one run.
 
     In standard deviations over what a measure counts (pairs, most often), over all measures that

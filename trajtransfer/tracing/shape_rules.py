@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from trajtransfer.tracing.axis_labels import Label, Piece, fixed, fresh, movable, resolve, unify
-from trajtransfer.tracing.registry import Call, Unsupported, freeze_all, rule
+from trajtransfer.tracing.registry import Call, Traced, Unsupported, freeze_all, rule
 from trajtransfer.tracing.views import Axis, folded, settled, unfolded
 
 RESHAPING = """
@@ -58,10 +58,19 @@ def _movedim(call: Call) -> tuple[Axis, ...]:
 @rule("expand", "expand_as", "broadcast_to", shaping=True)
 def _expand(call: Call) -> tuple[Axis, ...]:
     """New entries of an axis are all alike, and move with anything."""
-    x = call["self"]
-    added = len(call.shape) - len(x.shape)
-    axes: list[Axis] = [fresh(n, idle=True) for n in call.shape[:added]]
-    for axis, old, new in zip(x.axes, x.shape, call.shape[added:], strict=True):
+    return _widened(call["self"], call.shape)
+
+
+@rule("broadcast_tensors", shaping=True)
+def _broadcast(call: Call) -> list[tuple[Axis, ...]]:
+    """Each as if it were expanded; they meet where they are used together."""
+    return [_widened(x, shape) for x, shape in zip(call.tensors, call.shape, strict=True)]
+
+
+def _widened(x: Traced, shape: Sequence[int]) -> tuple[Axis, ...]:
+    added = len(shape) - len(x.shape)
+    axes: list[Axis] = [fresh(n, idle=True) for n in shape[:added]]
+    for axis, old, new in zip(x.axes, x.shape, shape[added:], strict=True):
         axes.append(axis if old == new else fresh(new, idle=True))
     return tuple(axes)
 
