@@ -89,6 +89,11 @@ def changed(
         if x.is_floating_point():  # ones and zeros would hide what moves
             state[name] = x.detach() * (1 + 0.1 * torch.rand(x.shape, generator=generator)) + 0.01
     orders = {units: torch.randperm(n, generator=generator) for units, n in spec.sizes.items()}
+    for small, large in spec.inside.items():
+        size = spec.sizes[small] // spec.sizes[large]
+        inner = [torch.randperm(size, generator=generator) for _ in range(spec.sizes[large])]
+        moved_heads = zip(orders[large].tolist(), inner, strict=True)
+        orders[small] = torch.cat([size * head + within for head, within in moved_heads])
     moved = {name: _moved(x, spec.axes[name], orders) for name, x in state.items()}
     named = {name: _precise(x) for name, x in inputs.items()} if isinstance(inputs, dict) else {}
     positional = () if named else (_precise(inputs),)

@@ -26,7 +26,8 @@ class Permutation:
     ``pi.inverse()`` undoes ``pi``. Acts on `Params` holding any subset of the tensors of its
     specification, parameters and buffers alike; an unknown name raises ``ValueError``. `indices`
     are kept as int64 on the CPU; unless they are a permutation of 0..n-1 for each group of units,
-    and nothing else, ``ValueError`` names the group.
+    and nothing else, ``ValueError`` names the group. It also names small units that do not move
+    with the large ones that they are inside of.
     """
 
     spec: PermutationSpec
@@ -47,6 +48,8 @@ class Permutation:
                 )
         sizes = self.spec.sizes
         checked = {units: _checked(units, x, sizes[units]) for units, x in self.indices.items()}
+        for small, large in self.spec.inside.items():
+            _require_together(small, checked[small], large, checked[large])
         object.__setattr__(self, "indices", checked)
 
     @classmethod
@@ -71,13 +74,36 @@ class Permutation:
         drawn = {}
         for units, size in spec.sizes.items():
             drawn[units] = torch.randperm(size, generator=generator)
+        for small, large in spec.inside.items():
+            held = drawn[small].reshape(spec.sizes[large], -1).argsort(dim=1)
+            drawn[small] = moved_with(drawn[large], held)
         return cls._valid(spec, drawn)
 
     def replace(self, units: str, indices: Tensor) -> Permutation:
-        """This permutation with another factor for one group of units."""
+        """This permutation with another factor for one group of units.
+
+        Large units take those inside of them along in the order that these have there.
+        """
         _require_known(units, self.spec)
-        factor = _checked(units, indices, self.spec.sizes[units])
-        return self._valid(self.spec, {**self.indices, units: factor})
+        new = {units: _checked(units, indices, self.spec.sizes[units])}
+        for small, large in self.spec.inside.items():
+            if large == units:
+                held = self.indices[small].reshape(len(new[units]), -1)
+                new[small] = moved_with(new[units], held % held.shape[1])
+            elif small == units:
+                _require_together(small, new[units], large, self.indices[large])
+        return self._valid(self.spec, {**self.indices, **new})
+
+    def replace_family(self, factors: Mapping[str, Tensor]) -> Permutation:
+        """This permutation with other factors for a group of units and all those inside of it."""
+        new = dict(self.indices)
+        for units, indices in factors.items():
+            _require_known(units, self.spec)
+            new[units] = _checked(units, indices, self.spec.sizes[units])
+        for small, large in self.spec.inside.items():
+            if small in factors or large in factors:
+                _require_together(small, new[small], large, new[large])
+        return self._valid(self.spec, new)
 
     def __call__(self, params: Params) -> Params:
         self.spec.check(params)
@@ -136,6 +162,21 @@ class Permutation:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def moved_with(large: Tensor, held: Tensor) -> Tensor:
+    """Indices (n * d) of small units: as `large` (n) moves, and inside as `held` (n, d) says."""
+    return (large[:, None] * held.shape[1] + held).flatten()
+
+
+def _require_together(small: str, indices: Tensor, large: str, index: Tensor) -> None:
+    """Raise unless small units move with the large ones that hold them."""
+    held = indices.reshape(len(index), -1)
+    if not torch.equal(held // held.shape[1], index[:, None].expand_as(held)):
+        raise ValueError(
+            f"units {small!r} lie inside units {large!r} and do not move with them; "
+            "move both, with `replace_family`"
+        )
 
 
 def _require_known(units: str, spec: PermutationSpec) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import permutations
 from numbers import Integral
@@ -44,12 +44,18 @@ class PermutationSpec:
     the specification was read off a model, so that nothing moves there. Raises ``ValueError`` for a
     size that is no positive whole number, a name that is empty, a buffer without axes, a part that
     disagrees with the size of its group.
+
+    `inside` maps a group of small units to the group of larger ones that hold them, as heads of
+    attention hold theirs: unit ``h * d + i`` is small unit i of large unit h. The small ones move
+    with the large one, and inside of it freely. Raises ``ValueError`` unless each large unit holds
+    as many small ones, and lies in no other.
     """
 
     sizes: Mapping[str, int]
     axes: Mapping[str, tuple[Axis, ...]]
     buffers: frozenset[str] = frozenset()
     pinned: tuple[str, ...] = ()
+    inside: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require_names("a group of units", self.sizes)
@@ -64,6 +70,8 @@ class PermutationSpec:
             raise ValueError(f"the buffer {name!r} has no axes; list them, or leave the buffer out")
         for name in self.axes:
             self._require_axes(name)
+        for small, large in self.inside.items():
+            self._require_inside(small, large)
 
     def _require_axes(self, name: str) -> None:
         """Raise unless the axes of a tensor fit the groups."""
@@ -90,6 +98,26 @@ class PermutationSpec:
                 f"axis {number} of {name!r}: {part.size} entries in blocks of {part.block} are not "
                 f"the {size} units of {part.units!r}"
             )
+
+    def _require_inside(self, small: str, large: str) -> None:
+        """Raise unless the units of a group can lie inside those of another."""
+        what = f"the units {small!r} inside the units {large!r}"
+        if not {small, large} <= self.sizes.keys():
+            raise ValueError(f"{what}: one of these has no size; add it to `sizes`")
+        if large in self.inside:
+            raise ValueError(f"{what}: these lie inside others again; give one level")
+        if self.sizes[small] % self.sizes[large]:
+            sizes = f"{self.sizes[small]} units inside {self.sizes[large]}"
+            raise ValueError(f"{what}: {sizes}; each has to hold as many")
+
+    @cached_property
+    def families(self) -> tuple[tuple[str, ...], ...]:
+        """The groups that have to be matched together: a group, and those `inside` of it."""
+        return tuple(
+            (units, *(small for small, large in self.inside.items() if large == units))
+            for units in self.sizes
+            if units not in self.inside
+        )
 
     @cached_property
     def places(self) -> Mapping[str, tuple[tuple[str, int], ...]]:
@@ -131,7 +159,7 @@ class PermutationSpec:
 
     def report(self) -> str:
         """What moves, how much of the weights that is, and what does not because of what."""
-        groups = ", ".join(f"{units!r}: {size}" for units, size in self.sizes.items())
+        groups = ", ".join(map(self._described, self.sizes))
         lines = [
             f"{self.share:.0%} of the weights move with {len(self.sizes)} groups of units",
             groups or "no units can trade places",
@@ -139,6 +167,11 @@ class PermutationSpec:
         if self.pinned:
             lines.append(f"not understood, so that nothing moves there: {'; '.join(self.pinned)}")
         return "\n".join(lines)
+
+    def _described(self, units: str) -> str:
+        """A group with its size, and where it lies."""
+        large = self.inside.get(units)
+        return f"{units!r}: {self.sizes[units]}" + (f" (inside {large!r})" if large else "")
 
     def check(self, params: Params) -> None:
         """Raise ``ValueError`` unless every tensor of `params` is known and has the right shape."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from cases import SMALL, Case, prepared, random_pair
@@ -14,6 +16,7 @@ from trajtransfer.matching.gains import gains, objective, unit_rows
 def test_gains_say_how_the_objective_changes_with_one_group(case: Case, generator):
     """From the identity of a group to any permutation of it, all other groups where they are."""
     spec, theta = prepared(case, generator)
+    spec = replace(spec, inside={})  # gains do not know that some units lie inside others
     pairs = [random_pair(theta, generator) for _ in range(3)]
     pi = tt.Permutation.random(spec, generator)
     linear = [units for units in spec.sizes if units not in spec.neighbours[units]]

@@ -27,6 +27,8 @@ def test_json_and_back_is_the_identity():
     found = read(json.loads(json.dumps(written(SPEC))))
     assert found == SPEC and list(found.sizes) == ["b", "a"]
     assert found.axes["x"][0][1] == AxisPart(None, 1)
+    nested = PermutationSpec({"heads": 2, "queries": 6}, {}, inside={"queries": "heads"})
+    assert read(json.loads(json.dumps(written(nested)))) == nested
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,7 @@ def test_json_and_back_is_the_identity():
         {"sizes": {"a": 2, "b": 3}},  # matching draws the order of its sweeps
         {"axes": SPEC.axes | {"z": ()}},
         {"buffers": frozenset()},
+        {"sizes": {"b": 4, "a": 2}, "axes": {}, "buffers": frozenset(), "inside": {"b": "a"}},
     ],
     ids=lambda change: next(iter(change)),
 )

@@ -182,7 +182,7 @@ FOUND: list[tuple] = [
     (LowRank, (4,), {3: 1, 6: 1}),
     (WritesIntoItsInput, (4,), {6: 1}),
     (HandWrittenNorm, (4,), {6: 1}),
-    (SeparateHeads, (5, 4), {2: 1}),
+    (SeparateHeads, (5, 4), {2: 1, 6: 2}),
     (HandWrittenCell, (4, 3), {6: 1, 5: 1}),
     (of_each_example, (4, 3), {5: 1}),
     (of_each_layer, (4, 3), {5: 2}),

@@ -3,7 +3,8 @@
 Permutations are orthogonal, so this maximises the same thing as minimising ``sum_t ||y_t -
 pi(x_t)||^2`` (equations 2, 3 and 6 of the paper). With all other groups fixed the objective is
 linear in the permutation of one group of units, and its best value is one linear assignment; unless
-the group stands on two axes of one tensor, as hidden units that feed back into themselves do.
+the group stands on two axes of one tensor, as hidden units that feed back into themselves do. Units
+inside others are assigned together with these (`families`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 import torch
 
-from trajtransfer.matching.assignment import assign
+from trajtransfer.matching.families import assign_family, family_gains
 from trajtransfer.matching.gains import VectorPair
 from trajtransfer.matching.pairs import Pairs
 from trajtransfer.permutation import Permutation
@@ -24,6 +25,7 @@ from trajtransfer.specification import PermutationSpec
 
 # How often a group that stands on two axes of one tensor is assigned anew without a gain.
 TRIALS = 5
+Family = tuple[str, ...]  # groups of units that are matched together
 
 
 class Matching(NamedTuple):
@@ -89,7 +91,7 @@ def match(
     objective = [pairs.objective(best)]
     gap = 0.0
     sweeps = []
-    stale = set(spec.sizes)
+    stale = set(spec.families)
     for _ in range(max_sweeps):
         sweep = _sweep(pairs, best, _order(spec, generator), stale)
         sweeps.append(sweep)
@@ -114,21 +116,22 @@ def match(
     )
 
 
-def _sweep(pairs: Pairs, pi: Permutation, order: Sequence[str], stale: set[str]) -> Sweep:
-    """One pass over the groups of units that are `stale`; the others would get the answer they had.
+def _sweep(pairs: Pairs, pi: Permutation, order: Sequence[Family], stale: set[Family]) -> Sweep:
+    """One pass over the families that are `stale`; the others would get the answer they had.
 
-    A group that gets another permutation makes its neighbours stale; `stale` is changed.
+    A family that gets another permutation makes its neighbours stale; `stale` is changed.
     """
     visits = [Sweep(pi, 0.0, 0.0, 0)]
-    for units in order:
-        if units not in stale:
+    for family in order:
+        if family not in stale:
             continue
-        stale.discard(units)
-        visit = _visit(pairs, pi, units)
+        stale.discard(family)
+        visit = _visit(pairs, pi, family)
         visits.append(visit)
         if visit.permutation is not pi:
             pi = visit.permutation
-            stale.update(pi.spec.neighbours[units])
+            beside = _neighbours(pi.spec, family)
+            stale.update(other for other in order if not beside.isdisjoint(other))
     return Sweep(
         pi,
         max(visit.gap for visit in visits),
@@ -137,32 +140,38 @@ def _sweep(pairs: Pairs, pi: Permutation, order: Sequence[str], stale: set[str])
     )
 
 
-def _visit(pairs: Pairs, pi: Permutation, units: str) -> Sweep:
-    """The best permutation of one group of units while all others stay as in `pi`.
+def _visit(pairs: Pairs, pi: Permutation, family: Family) -> Sweep:
+    """The best permutation of one family while all other groups stay as in `pi`.
 
-    Where the group is a neighbour of its own, the gains are the derivative of an objective that is
+    Where the family is a neighbour of its own, the gains are the derivative of an objective that is
     quadratic in it. The assignment that follows a derivative may lose; then another follows that at
     the point reached, and the first that wins is taken: steps of Frank and Wolfe, as Vogelstein et
     al. (2015) take them, but whole ones.
     """
-    quadratic = units in pi.spec.neighbours[units]
+    quadratic = not _neighbours(pi.spec, family).isdisjoint(family)
     least = pairs.objective(pi) if quadratic else -math.inf
     found = pi
     gap = 0.0
     seconds = 0.0
-    for count in range(1, TRIALS + 1):
-        gains = pairs.gains(units, found)
+    count = 0
+    for _ in range(TRIALS):
+        gains = family_gains(pairs, family, found)
         clock = time.process_time()
-        solution = assign(gains, units, prices=pairs.prices.get(units))
+        solution = assign_family(gains, family, pairs)
         seconds += time.process_time() - clock
         gap = max(gap, solution.gap)
-        pairs.prices[units] = solution.prices
-        if solution.columns.equal(found.indices[units]):
+        count += solution.assignments
+        if all(index.equal(found.indices[units]) for units, index in solution.indices.items()):
             break
-        found = found.replace(units, solution.columns)
+        found = found.replace_family(solution.indices)
         if not quadratic or pairs.objective(found) > least:
             return Sweep(found, gap, seconds, count)
     return Sweep(pi, gap, seconds, count)
+
+
+def _neighbours(spec: PermutationSpec, family: Family) -> frozenset[str]:
+    """The groups on other axes of the tensors of a family."""
+    return frozenset[str]().union(*(spec.neighbours[units] for units in family))
 
 
 def _as_pairs(pairs: Sequence[VectorPair], spec: PermutationSpec) -> Pairs:
@@ -175,12 +184,12 @@ def _as_pairs(pairs: Sequence[VectorPair], spec: PermutationSpec) -> Pairs:
     return pairs
 
 
-def _order(spec: PermutationSpec, generator: torch.Generator | None) -> list[str]:
-    """The order in which a sweep visits the groups of units."""
-    groups = list(spec.sizes)
+def _order(spec: PermutationSpec, generator: torch.Generator | None) -> list[Family]:
+    """The order in which a sweep visits the families."""
+    families = list(spec.families)
     if generator is None:
-        return groups
-    return [groups[i] for i in torch.randperm(len(groups), generator=generator)]
+        return families
+    return [families[i] for i in torch.randperm(len(families), generator=generator)]
 
 
 def _require_limits(max_sweeps: int, tolerance: float) -> None:

@@ -64,6 +64,8 @@ def written(spec: PermutationSpec) -> Content:
         "axes": dict(spec.axes),
         "buffers": sorted(spec.buffers),
         "pinned": list(spec.pinned),
+        # Said where there is something to say, so that other digests are what they were.
+        **({"inside": dict(spec.inside)} if spec.inside else {}),
     }
 
 
@@ -71,7 +73,8 @@ def read(content: Content) -> PermutationSpec:
     """The specification that was `written`."""
     axes = {name: tuple(map(_axis, found)) for name, found in content["axes"].items()}
     buffers = frozenset(content["buffers"])
-    return PermutationSpec(content["sizes"], axes, buffers, tuple(content["pinned"]))
+    pinned = tuple(content["pinned"])
+    return PermutationSpec(content["sizes"], axes, buffers, pinned, content.get("inside", {}))
 
 
 def _axis(parts: list[list[Any]]) -> Axis:

@@ -18,18 +18,33 @@ class Units:
     """A group of units that is still being found out; `becomes` is what it was replaced by.
 
     An `idle` one is of equal entries, which may move and need not: no weight is known to have them.
+    Units may lie `inside` larger ones, equally many in each: then they move with these.
     """
 
-    __slots__ = ("becomes", "idle", "size")
+    __slots__ = ("becomes", "idle", "inside", "size")
 
     def __init__(self, size: int, idle: bool = False):
         self.size = size
         self.idle = idle
+        self.inside: Units | None = None
         self.becomes: Label | None = None
 
     def freeze(self) -> None:
-        """Let nothing move these units."""
+        """Let nothing move these units, and hence not the larger ones that they are inside of."""
+        if self.inside is not None:
+            freeze(self.larger())
         self.becomes = fixed(self.size)
+
+    def larger(self) -> Label:
+        """The axis of the units that these are inside of, one entry for each."""
+        assert self.inside is not None
+        return resolve((Piece(self.inside, self.inside.size),))
+
+    def be_blocks(self) -> None:
+        """Let nothing move these units inside the larger ones, which is always valid."""
+        assert self.inside is not None
+        block = self.size // self.inside.size
+        self.becomes = tuple(_widened(piece, block) for piece in self.larger())
 
 
 class Piece(NamedTuple):
@@ -108,6 +123,43 @@ def freeze(label: Label) -> None:
             piece.units.freeze()
 
 
+def inside(label: Label, count: int) -> Label | None:
+    """The label of `count` larger units that the entries of an axis are inside of, from now on.
+
+    None for entries that cannot be: that do not move one by one, or are inside others.
+    """
+    pieces = resolve(label)
+    units = pieces[0].units
+    if len(pieces) > 1 or units is None or units.idle or pieces[0].block > 1:
+        return None
+    if units.inside is None:
+        units.inside = Units(count)
+    larger = units.larger()
+    return larger if size_of(larger) == count else None
+
+
+def settle_inside(label: Label) -> None:
+    """Decide about units inside larger ones, when all of these are known.
+
+    Where nothing moves the larger ones, units move inside of each independently.
+    """
+    nested = _nested(label)
+    while nested:
+        units = nested.pop()
+        larger = units.larger()
+        size = units.size // size_of(larger)
+        if all(piece.units is None for piece in larger):
+            units.becomes = sum((fresh(size) for _ in range(size_of(larger))), start=())
+        elif len(larger) > 1 or larger[0].block > 1 or _nested(larger):
+            units.be_blocks()
+            nested += _nested(larger)
+
+
+def _nested(label: Label) -> list[Units]:
+    """The units of an axis that are inside larger ones."""
+    return [p.units for p in resolve(label) if p.units is not None and p.units.inside is not None]
+
+
 def movable(label: Label) -> bool:
     """Whether anything may still move entries of this axis that are not all alike."""
     return any(piece.units is not None and not piece.units.idle for piece in resolve(label))
@@ -143,7 +195,12 @@ def _settle(p: Piece, q: Piece) -> None:
     """Resolve one conflict by replacing at least one group of units."""
     if p.size < q.size or (p.size == q.size and (p.units is None or q.block < p.block)):
         p, q = q, p  # now p is the longer, or of the same length, movable and in the finer blocks
-    if p.units is None:  # a longer immovable piece
+    nested = [units for units in (p.units, q.units) if units is not None and units.inside]
+    if nested and p[1:] == q[1:] and p.block == 1:
+        _settle_nested(p, q)
+    elif nested:
+        nested[0].be_blocks()
+    elif p.units is None:  # a longer immovable piece
         assert q.units is not None
         q.units.freeze()
     elif p.size > q.size:
@@ -158,6 +215,23 @@ def _settle(p: Piece, q: Piece) -> None:
     else:
         q.units.idle &= p.units.idle
         p.units.becomes = (Piece(q.units, q.size // p.block, q.block // p.block),)
+
+
+def _settle_nested(p: Piece, q: Piece) -> None:
+    """The same for as many single units, of which some are inside larger ones."""
+    if p.units is None or q.units is None:
+        for units in (p.units, q.units):
+            if units is not None:
+                units.freeze()
+    elif p.units.inside is None:
+        p.units.becomes = (q,)
+    elif q.units.inside is None:
+        q.units.becomes = (p,)
+    elif p.units.inside.size == q.units.inside.size:
+        unify(p.units.larger(), q.units.larger())
+        q.units.becomes = (p,)
+    else:
+        p.units.be_blocks()
 
 
 def size_of(label: Label) -> int:

@@ -73,10 +73,13 @@ def _require_unchanged(model: nn.Module, state: Params, pi: Permutation, example
     mode = "in training" if model.training else "in evaluation"
     kind = f"{type(model).__name__} {mode}"
     spec = pi.spec
-    for units in spec.sizes:
-        alone = Permutation.identity(spec).replace(units, pi.indices[units])
+    for family in spec.families:
+        units = family[0]
+        factors = {one: pi.indices[one] for one in family}
+        alone = Permutation.identity(spec).replace_family(factors)
         if _changed(model, state, alone(state), examples):
-            places = ", ".join(f"axis {axis} of {name!r}" for name, axis in spec.places[units])
+            found = [place for one in family for place in spec.places[one]]
+            places = ", ".join(f"axis {axis} of {name!r}" for name, axis in found)
             raise ValueError(
                 f"permuting the units {units!r} changes the output of {kind}: the specification "
                 f"lists {places}; one of these is wrong or one is missing. Correct the "

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from torch import nn
 
 from trajtransfer.specification import Axis, AxisPart, PermutationSpec
-from trajtransfer.tracing.axis_labels import Label, Piece, Units, fixed, resolve
+from trajtransfer.tracing.axis_labels import Label, Piece, Units, fixed, resolve, settle_inside
 from trajtransfer.tracing.registry import Traced
 
 
@@ -19,13 +19,21 @@ def specification(
     axes = {}
     for name, x in tensors.items():
         axes[name] = weights[name].axes if name in weights else tuple(map(fixed, x.shape))
+    for own in axes.values():
+        for axis in own:
+            settle_inside(axis)
     labels = {name: [resolve(axis) for axis in own] for name, own in axes.items()}
     names = _names_of_units(labels)
+    inside = {}
+    for units, name in names.items():
+        if units.inside is not None:
+            (larger,) = _axis(units.larger(), names)
+            inside[name] = str(larger.units)
     named = {name: tuple(_axis(label, names) for label in own) for name, own in labels.items()}
     sizes = {name: units.size for units, name in names.items()}
     buffers = frozenset(name for name, _ in model.named_buffers())
     unread = tuple(dict.fromkeys(pinned))
-    return PermutationSpec(sizes, named, buffers, unread)
+    return PermutationSpec(sizes, named, buffers, unread, inside)
 
 
 def _axis(label: Label, names: dict[Units, str]) -> Axis:
@@ -46,6 +54,9 @@ def _names_of_units(labels: dict[str, list[Label]]) -> dict[Units, str]:
     for tensor, axes in labels.items():
         for axis in axes:
             _name_units(names, axis, tensor.rpartition(".")[0] or tensor)
+    for units, name in [*names.items()]:
+        if units.inside is not None:
+            _name_units(names, units.larger(), f"{name} (whole)")
     return names
 
 

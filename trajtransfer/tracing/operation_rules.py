@@ -1,4 +1,4 @@
-"""Tracing rules of operations without weights: arithmetic, reductions, products, pooling."""
+"""Tracing rules of operations without weights: arithmetic, reductions, pooling."""
 
 from __future__ import annotations
 
@@ -62,29 +62,6 @@ def meeting(tensors: Sequence[Traced], shape: Sequence[int]) -> tuple[Label, ...
 def _softmax(call: Call) -> tuple[Label, ...]:
     """It commutes with permutations of its axis."""
     return call.x.axes
-
-
-@rule("matmul", "bmm", "mm", "mv", "dot", "vdot")
-def _product(call: Call) -> tuple[Label, ...]:
-    a, b = call.tensors
-    return _multiplied(a, b, call.shape)
-
-
-@rule("addmm", "baddbmm", "addmv")
-def _sum_and_product(call: Call) -> tuple[Label, ...]:
-    added, a, b = call.tensors
-    product = Traced(tuple(call.shape), _multiplied(a, b, call.shape))
-    return meeting([added, product], call.shape)
-
-
-def _multiplied(a: Traced, b: Traced, shape: Sequence[int]) -> tuple[Label, ...]:
-    """The axes of a product of matrices, of stacks of them, or of vectors."""
-    unify(a.axes[-1], b.axes[-2] if len(b.axes) > 1 else b.axes[-1])
-    rows = a.axes[-2:-1]
-    columns = b.axes[-1:] if len(b.axes) > 1 else ()
-    stacks = [Traced(x.shape[:-2], x.axes[:-2]) for x in (a, b)]
-    outer = shape[: len(shape) - len(rows) - len(columns)]
-    return (*meeting(stacks, outer), *rows, *columns)
 
 
 @rule(*POOLING, *RESIZING)

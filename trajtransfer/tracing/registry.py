@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from trajtransfer.tracing.axis_labels import Label, fixed, freeze, fresh, size_of, unify
-from trajtransfer.tracing.views import Axis, Part, settled
+from trajtransfer.tracing.axis_labels import Label, fixed, freeze, fresh, unify
+from trajtransfer.tracing.views import Axis, length, settled
 
 
 class Traced(NamedTuple):
@@ -91,14 +91,9 @@ def checked(axes: Any, shape: Any) -> Any:
     """What a rule returned as `Traced`, if its labels have the sizes of the result."""
     if isinstance(shape, list):
         return [checked(one, own) for one, own in zip(axes, shape, strict=True)]
-    if len(axes) != len(shape) or any(map(_differs, axes, shape)):
+    if tuple(map(length, axes)) != tuple(shape):
         raise Unsupported(f"the result has shape {shape}")
     return Traced(shape, tuple(axes))
-
-
-def _differs(axis: Axis, size: int) -> bool:
-    found = axis.whole.sizes[axis.number] if isinstance(axis, Part) else size_of(axis)
-    return found != size
 
 
 def immovable(shape: Sequence[int]) -> Traced:

@@ -7,9 +7,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from trajtransfer.tracing.axis_labels import Label, Piece, fixed, fresh, movable, resolve, unify
+from trajtransfer.tracing.axis_labels import Label, Piece, fixed, fresh, resolve, unify
 from trajtransfer.tracing.registry import Call, Traced, Unsupported, freeze_all, rule
-from trajtransfer.tracing.views import Axis, folded, settled, unfolded
+from trajtransfer.tracing.views import (
+    Axis,
+    Joined,
+    Part,
+    folded,
+    length,
+    merged,
+    settled,
+    taken_apart,
+    unfolded,
+)
 
 RESHAPING = """
     view reshape _unsafe_view flatten unflatten squeeze unsqueeze view_as reshape_as ravel
@@ -141,19 +151,20 @@ def _stretch(before: Sequence[int], after: Sequence[int], old: int, new: int) ->
 def _regroup(axes: Sequence[Axis], old: Sequence[int], new: Sequence[int]) -> list[Axis]:
     """The new axes of one stretch: old ones are taken apart where they have to be, and joined."""
     wide = [axis for axis, n in zip(axes, old, strict=True) if n > 1]
-    lengths = [n for n in old if n > 1]
     wanted = [n for n in new if n > 1]
     if len(wide) == len(wanted) == 1:
         return [wide[0] if n > 1 else fixed(1) for n in new]
-    if wide and (whole := unfolded(wide)) is not None:
-        wide = [whole]
+    before = [part for axis in wide for part in taken_apart(axis)]
+    lengths = list(map(length, before))
+    if before and (whole := unfolded(before)) is not None:
+        before = [whole]
         lengths = [math.prod(lengths)]
     sizes = _refined(lengths, wanted)
     if sizes is None:
         freeze_all(axes)
         return list(map(fixed, new))
-    parts: list[Axis] = []
-    for axis, own in zip(wide, _grouped(sizes, lengths), strict=True):
+    parts: list[Label | Part] = []
+    for axis, own in zip(before, _grouped(sizes, lengths), strict=True):
         parts += [axis] if len(own) == 1 else folded(settled(axis), own)
     rest = iter(parts)
     found = (_joined([next(rest) for _ in own], own) for own in _grouped(sizes, wanted))
@@ -181,25 +192,16 @@ def _grouped(sizes: Sequence[int], products: Sequence[int]) -> list[list[int]]:
     return groups
 
 
-def _joined(parts: Sequence[Axis], sizes: Sequence[int]) -> Axis:
-    """One axis of several."""
+def _joined(parts: Sequence[Label | Part], sizes: Sequence[int]) -> Axis:
+    """One axis of several; what may be taken apart again waits until somebody asks."""
     if len(parts) == 1:
         return parts[0]
     whole = unfolded(parts)
-    return _merge([settled(axis) for axis in parts], sizes) if whole is None else whole
-
-
-def _merge(labels: Sequence[Label], old: Sequence[int]) -> Label:
-    """One axis from several, of which one at most may move; others are its blocks and repeats."""
-    movables = [d for d, label in enumerate(labels) if movable(label)]
-    if len(movables) != 1:
-        freeze_all(labels)
-        return fixed(math.prod(old))
-    d = movables[0]
-    freeze_all([*labels[:d], *labels[d + 1 :]])
-    inner = math.prod(old[d + 1 :])
-    once = tuple(Piece(p.units, p.size * inner, p.block * inner) for p in resolve(labels[d]))
-    return once * math.prod(old[:d])
+    if whole is not None:
+        return whole
+    if any(isinstance(axis, Part) and axis.whole.parts is None for axis in parts):
+        return Joined(tuple(parts), tuple(sizes))
+    return merged([settled(axis) for axis in parts], sizes)
 
 
 @rule("stack")

@@ -21,10 +21,10 @@ from trajtransfer.inputs import Inputs, tensors_in
 from trajtransfer.specification import PermutationSpec
 from trajtransfer.states import first_names
 from trajtransfer.tracing import (  # noqa: F401  (they fill the table of rules)
-    attention_rules,
     indexing_rules,
     layer_rules,
     operation_rules,
+    product_rules,
     recurrent_rules,
     shape_rules,
 )

@@ -16,7 +16,10 @@ from trajtransfer.tracing.axis_labels import (
     fixed,
     freeze,
     fresh,
+    inside,
+    movable,
     resolve,
+    size_of,
     split,
     unify,
 )
@@ -49,6 +52,18 @@ class Folded:
                 self.parts = self._blocks()
         return self.parts
 
+    def larger(self) -> Label:
+        """The label of the first axis, with entries of a second that stay free inside of it.
+
+        Only for operations after which this is still true: those that sum over the second axis, or
+        keep both as they are.
+        """
+        if self.parts is None and len(self.sizes) == 2:
+            found = inside(self.label, self.sizes[0])
+            if found is not None:
+                return found
+        return self.settle()[0]
+
     def _blocks(self) -> list[Label]:
         """Units of the first axis that carry the others as a block, where there can be such."""
         block = math.prod(self.sizes[1:])
@@ -75,10 +90,17 @@ class Part(NamedTuple):
     number: int
 
 
-Axis = Label | Part
+class Joined(NamedTuple):
+    """Several axes that a reshape made one, as one that heads share with a batch."""
+
+    axes: tuple[Label | Part, ...]
+    sizes: tuple[int, ...]
 
 
-def folded(label: Label, sizes: Sequence[int]) -> list[Axis]:
+Axis = Label | Part | Joined
+
+
+def folded(label: Label, sizes: Sequence[int]) -> list[Label | Part]:
     """The axes of a label that is folded into several; one keeps the label."""
     if len(sizes) == 1:
         return [label]
@@ -99,7 +121,36 @@ def unfolded(axes: Sequence[Axis]) -> Label | None:
 
 def settled(axis: Axis) -> Label:
     """The label of an axis on its own."""
+    if isinstance(axis, Joined):
+        return merged([settled(one) for one in axis.axes], axis.sizes)
     return axis.whole.settle()[axis.number] if isinstance(axis, Part) else axis
+
+
+def taken_apart(axis: Axis) -> Sequence[Label | Part]:
+    """The axes that one was joined from."""
+    return axis.axes if isinstance(axis, Joined) else [axis]
+
+
+def length(axis: Axis) -> int:
+    """How many entries an axis has."""
+    if isinstance(axis, Joined):
+        return math.prod(axis.sizes)
+    return axis.whole.sizes[axis.number] if isinstance(axis, Part) else size_of(axis)
+
+
+def merged(labels: Sequence[Label], sizes: Sequence[int]) -> Label:
+    """One axis from several, of which one at most may move; others are its blocks and repeats."""
+    movables = [d for d, label in enumerate(labels) if movable(label)]
+    if len(movables) != 1:
+        for label in labels:
+            freeze(label)
+        return fixed(math.prod(sizes))
+    d = movables[0]
+    for label in (*labels[:d], *labels[d + 1 :]):
+        freeze(label)
+    inner = math.prod(sizes[d + 1 :])
+    once = tuple(Piece(p.units, p.size * inner, p.block * inner) for p in resolve(labels[d]))
+    return once * math.prod(sizes[:d])
 
 
 def _repeated(label: Label, times: int) -> Label | None:
