@@ -31,6 +31,11 @@ pytestmark = [
     pytest.mark.xdist_group("book"),
     pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT),
 ]
+# Colours that go over from one theme into another are those of neither.
+AT_REST = """() => Promise.allSettled(
+    document.getAnimations()
+        .filter(a => Number.isFinite(a.effect.getComputedTiming().endTime))
+        .map(a => a.finished)).then(() => null)"""
 SERIOUS = {"serious", "critical"}
 # Whether the focus is where nobody can see it.
 UNSEEN = """(() => {
@@ -137,6 +142,7 @@ def names(html: Path) -> list[str]:
 
 def violations(page: Page, rules: dict[str, object], where: str | None = None) -> list[tuple]:
     """Serious violations that axe-core finds, by some of its rules, on a page or a part of it."""
+    page.evaluate(AT_REST)
     options = {"resultTypes": ["violations"], **rules}  # to list what is fine takes as long
     found = Axe().run(page, context=where, options=options).response["violations"]
     return [(v["id"], v["nodes"][0]["html"][:120]) for v in found if v["impact"] in SERIOUS]
