@@ -119,6 +119,19 @@ def one_head_of_weights(net, x):
     return beside(weights(q, k)[:, :1] @ v)
 
 
+def values_of_one_head(net, x):
+    """Those of the first head for all."""
+    q, k, v = parts(net, x)
+    return beside(weights(q, k) @ v[:, :1])
+
+
+def one_by_one(net, x):
+    """Heads computed one after another."""
+    q, k, v = (part.chunk(HEADS, 1) for part in parts(net, x))
+    found = [weights(a, b) @ c for a, b, c in zip(q, k, v, strict=True)]
+    return beside(torch.cat(found, 1))
+
+
 def mixed_weights(net, x):
     q, k, v = parts(net, x)
     mixed = net.mix(weights(q, k).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
@@ -171,6 +184,8 @@ FOUND = [
     (rolled_queries, 6, {2: 1, 6: 1}, 1),
     (first_head, 3, {3: 2}, 0),
     (one_head_of_weights, 6, {3: 2, 2: 1, 6: 1}, 1),
+    (values_of_one_head, 6, {3: 3}, 0),
+    (one_by_one, 6, {3: 3}, 0),
     (mixed_weights, 6, {2: 2, 6: 2}, 2),
     (other_heads, 6, {}, 0),
     (heads_beside_queries, 6, {2: 1, 6: 1}, 1),
@@ -184,7 +199,7 @@ FOUND = [
 def test_units_inside_heads_are_found_where_they_move(forward, last, sizes, inside, generator):
     model = Heads(forward, last)
     x = torch.randn(3, 5, 4, generator=generator)
-    spec = tt.permutation_spec(model, x)
+    spec = tt.permutation_spec(model, x, strict=True)
     for _ in range(3):
         tt.check_invariance(model, spec, x, generator)
     assert (dict(Counter(spec.sizes.values())), len(spec.inside)) == (sizes, inside)

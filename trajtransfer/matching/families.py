@@ -22,7 +22,7 @@ from trajtransfer.permutation import Permutation, moved_with
 class FamilyAssignment(NamedTuple):
     """The indices given to each group of a family.
 
-    `gap` bounds the relative loss of that of the large units; those of small ones are exact.
+    `gap` bounds the relative loss of that of the large units.
     `assignments` counts all that were solved.
     """
 

@@ -68,7 +68,8 @@ def _attention(call: Call) -> tuple[Axis, ...]:
 def _heads(x: Traced, inner: int) -> Folded | None:
     """What was folded into the third axis from the end and the `inner` one, heads and their units.
 
-    None where these are no such axes, or had to be told already.
+    None where these are no such axes, or had to be told already. A single head is no stack of
+    them, and may be broadcast to many.
     """
     if len(x.axes) < 3:
         return None
@@ -77,7 +78,8 @@ def _heads(x: Traced, inner: int) -> Folded | None:
         return None
     whole = outer.whole
     both = (Part(whole, 0), Part(whole, 1))
-    return whole if len(whole.sizes) == 2 and (outer, x.axes[inner]) == both else None
+    stacked = len(whole.sizes) == 2 and whole.sizes[0] > 1
+    return whole if stacked and (outer, x.axes[inner]) == both else None
 
 
 def _contract(a: Traced, i: int, b: Traced, j: int) -> None:
