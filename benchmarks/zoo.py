@@ -88,12 +88,7 @@ def changed(
         state[name] = x.detach()
         if x.is_floating_point():  # ones and zeros would hide what moves
             state[name] = x.detach() * (1 + 0.1 * torch.rand(x.shape, generator=generator)) + 0.01
-    orders = {units: torch.randperm(n, generator=generator) for units, n in spec.sizes.items()}
-    for small, large in spec.inside.items():
-        size = spec.sizes[small] // spec.sizes[large]
-        inner = [torch.randperm(size, generator=generator) for _ in range(spec.sizes[large])]
-        moved_heads = zip(orders[large].tolist(), inner, strict=True)
-        orders[small] = torch.cat([size * head + within for head, within in moved_heads])
+    orders = _orders(spec, generator)
     moved = {name: _moved(x, spec.axes[name], orders) for name, x in state.items()}
     named = {name: _precise(x) for name, x in inputs.items()} if isinstance(inputs, dict) else {}
     positional = () if named else (_precise(inputs),)
@@ -108,6 +103,18 @@ def changed(
 def _difference(before: list[Tensor], after: list[Tensor]) -> float:
     pairs = zip(before, after, strict=True)
     return max(float((a - b).abs().max() / a.abs().max().clamp(min=1e-30)) for a, b in pairs)
+
+
+def _orders(spec: tt.PermutationSpec, generator: torch.Generator) -> dict[str, Tensor]:
+    """A random order of each group of units; those inside larger ones go where these go."""
+    orders = {units: torch.randperm(n, generator=generator) for units, n in spec.sizes.items()}
+    for small, large in spec.inside.items():
+        size = spec.sizes[small] // spec.sizes[large]
+        entries = []
+        for head in orders[large].tolist():
+            entries.append(size * head + torch.randperm(size, generator=generator))
+        orders[small] = torch.cat(entries)
+    return orders
 
 
 def _moved(x: Tensor, axes: Any, orders: dict[str, Tensor]) -> Tensor:

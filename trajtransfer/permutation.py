@@ -80,26 +80,33 @@ class Permutation:
         return cls._valid(spec, drawn)
 
     def replace(self, units: str, indices: Tensor) -> Permutation:
-        """This permutation with another factor for one group of units.
+        """This permutation with other `indices` (n,) for one group of n units.
 
-        Large units take those inside of them along in the order that these have there.
+        Large units take those inside of them along in the order that these have there. Raises as
+        `replace_family`.
         """
         _require_known(units, self.spec)
-        new = {units: _checked(units, indices, self.spec.sizes[units])}
+        factors = {units: _checked(units, indices, self.spec.sizes[units])}
         for small, large in self.spec.inside.items():
             if large == units:
-                held = self.indices[small].reshape(len(new[units]), -1)
-                new[small] = moved_with(new[units], held % held.shape[1])
-            elif small == units:
-                _require_together(small, new[units], large, self.indices[large])
-        return self._valid(self.spec, {**self.indices, **new})
+                held = self.indices[small].reshape(len(indices), -1)
+                factors[small] = moved_with(factors[units], held % held.shape[1])
+        return self._with(factors)
 
     def replace_family(self, factors: Mapping[str, Tensor]) -> Permutation:
-        """This permutation with other factors for a group of units and all those inside of it."""
-        new = dict(self.indices)
-        for units, indices in factors.items():
+        """This permutation with other indices (n,) for some groups, such as one and those inside.
+
+        Raises ``ValueError`` as a new `Permutation`: for an unknown group, for indices that are no
+        permutation of its units, and for small units that do not move with their large ones.
+        """
+        for units in factors:
             _require_known(units, self.spec)
-            new[units] = _checked(units, indices, self.spec.sizes[units])
+        sizes = self.spec.sizes
+        return self._with({units: _checked(units, x, sizes[units]) for units, x in factors.items()})
+
+    def _with(self, factors: Mapping[str, Tensor]) -> Permutation:
+        """This permutation with other indices, each known to be valid, if they move together."""
+        new = {**self.indices, **factors}
         for small, large in self.spec.inside.items():
             if small in factors or large in factors:
                 _require_together(small, new[small], large, new[large])

@@ -22,8 +22,8 @@ from trajtransfer.permutation import Permutation, moved_with
 class FamilyAssignment(NamedTuple):
     """The indices given to each group of a family.
 
-    `gap` bounds the relative loss of that of the large units.
-    `assignments` counts all that were solved.
+    `gap` is the largest certified relative gap of the `assignments` that were solved (0 when all
+    were exact).
     """
 
     indices: dict[str, Tensor]
@@ -35,11 +35,12 @@ class Inside(NamedTuple):
     """What small units gain at best, for each pair of large ones (n, n).
 
     `held` (n, n, d): small unit i of a large target unit meets small unit ``held[.., .., i]`` of
-    the source's.
+    the source's. `gap` is the largest of these assignments.
     """
 
     gains: Tensor
     held: Tensor
+    gap: float
 
 
 def assign_family(gains: Sequence[Tensor], family: Sequence[str], pairs: Pairs) -> FamilyAssignment:
@@ -60,7 +61,8 @@ def assign_family(gains: Sequence[Tensor], family: Sequence[str], pairs: Pairs) 
     for units, inside in zip(small, insides, strict=True):
         held = inside.held[torch.arange(len(chosen)), chosen]
         indices[units] = moved_with(chosen, held)
-    return FamilyAssignment(indices, solution.gap, 1 + len(insides) * count**2)
+    gap = max(solution.gap, *(inside.gap for inside in insides), 0.0)
+    return FamilyAssignment(indices, gap, 1 + len(insides) * count**2)
 
 
 def best_inside(gains: Tensor, count: int, units: str) -> Inside:
@@ -70,9 +72,11 @@ def best_inside(gains: Tensor, count: int, units: str) -> Inside:
     """
     size = len(gains) // count
     blocks = gains.cpu().reshape(count, size, count, size).transpose(1, 2).reshape(-1, size, size)
-    held = torch.stack([assign(block.contiguous(), units).columns for block in blocks])
+    solutions = [assign(block, units) for block in blocks]
+    held = torch.stack([solution.columns for solution in solutions])
     best = blocks.gather(2, held[:, :, None]).sum(dim=(1, 2))
-    return Inside(best.reshape(count, count), held.reshape(count, count, size))
+    gap = max(solution.gap for solution in solutions)
+    return Inside(best.reshape(count, count), held.reshape(count, count, size), gap)
 
 
 def family_gains(pairs: Pairs, family: Sequence[str], pi: Permutation) -> list[Tensor]:

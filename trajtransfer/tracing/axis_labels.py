@@ -123,10 +123,10 @@ def freeze(label: Label) -> None:
             piece.units.freeze()
 
 
-def inside(label: Label, count: int) -> Label | None:
-    """The label of `count` larger units that the entries of an axis are inside of, from now on.
+def put_inside(label: Label, count: int) -> Label | None:
+    """Put the entries of an axis inside `count` larger units, and return the label of these.
 
-    None for entries that cannot be: that do not move one by one, or are inside others.
+    None for entries that do not move one by one, or are inside another number of units.
     """
     pieces = resolve(label)
     units = pieces[0].units
@@ -141,7 +141,7 @@ def inside(label: Label, count: int) -> Label | None:
 def settle_inside(label: Label) -> None:
     """Decide about units inside larger ones, when all of these are known.
 
-    Where nothing moves the larger ones, units move inside of each independently.
+    Where nothing moves any of the larger ones, units move inside of each independently.
     """
     nested = _nested(label)
     while nested:
@@ -218,11 +218,10 @@ def _settle(p: Piece, q: Piece) -> None:
 
 
 def _settle_nested(p: Piece, q: Piece) -> None:
-    """The same for as many single units, of which some are inside larger ones."""
-    if p.units is None or q.units is None:
-        for units in (p.units, q.units):
-            if units is not None:
-                units.freeze()
+    """The same for pieces of one length, in single units of which some are inside larger ones."""
+    assert p.units is not None
+    if q.units is None:
+        p.units.freeze()
     elif p.units.inside is None:
         p.units.becomes = (q,)
     elif q.units.inside is None:

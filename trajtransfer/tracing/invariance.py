@@ -74,14 +74,14 @@ def _require_unchanged(model: nn.Module, state: Params, pi: Permutation, example
     kind = f"{type(model).__name__} {mode}"
     spec = pi.spec
     for family in spec.families:
-        units = family[0]
         factors = {one: pi.indices[one] for one in family}
         alone = Permutation.identity(spec).replace_family(factors)
         if _changed(model, state, alone(state), examples):
             found = [place for one in family for place in spec.places[one]]
             places = ", ".join(f"axis {axis} of {name!r}" for name, axis in found)
+            groups = ", ".join(map(repr, family))
             raise ValueError(
-                f"permuting the units {units!r} changes the output of {kind}: the specification "
+                f"permuting the units {groups} changes the output of {kind}: the specification "
                 f"lists {places}; one of these is wrong or one is missing. Correct the "
                 "specification"
             )

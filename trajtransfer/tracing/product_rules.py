@@ -40,6 +40,7 @@ def _multiplied(a: Traced, b: Traced, shape: Sequence[int]) -> tuple[Axis, ...]:
     rows = tuple(map(settled, a.axes[-2:-1]))
     columns = b.axes[-1:] if len(b.axes) > 1 else ()
     outer = shape[: len(shape) - len(rows) - len(columns)]
+    # Of b, units inside heads are summed over, or left as columns.
     stacks = [_stack(a, _heads(a, -1)), _stack(b, _heads(b, -2) or _heads(b, -1))]
     return _beside(meeting(stacks, outer), b, (*rows, *columns))
 
@@ -48,7 +49,8 @@ def _multiplied(a: Traced, b: Traced, shape: Sequence[int]) -> tuple[Axis, ...]:
 def _attention(call: Call) -> tuple[Axis, ...]:
     """``softmax(q k') v``: units inside a head are shared by q and k, and by v and the result."""
     q, k, v = (call[name] for name in ("query", "key", "value"))
-    if call["enable_gqa"] and k.shape[-3] != q.shape[-3]:
+    shared = call["enable_gqa"] and k.shape[-3] != q.shape[-3]
+    if shared:
         q, k, v = (without_parts(x) for x in (q, k, v))
     _contract(q, -1, k, -1)
     unify(settled(k.axes[-2]), settled(v.axes[-2]))
@@ -56,7 +58,7 @@ def _attention(call: Call) -> tuple[Axis, ...]:
     if mask is not None or call["is_causal"]:
         freeze_all([q.axes[-2], k.axes[-2]])
     stacks = [_stack(x, _heads(x, -1)) for x in (q, k, v)]
-    if call["enable_gqa"]:
+    if shared:
         stacks = [_shared_heads(x, q.shape[-3]) for x in stacks]
     if mask is not None:
         stacks.append(Traced(mask.shape[:-2], tuple(map(settled, mask.axes[:-2]))))
@@ -112,8 +114,6 @@ def _shared_heads(stack: Traced, heads: int) -> Traced:
     """Each head of keys and values stands for as many neighbouring heads of queries."""
     count = stack.shape[-1]
     times = heads // count
-    if times == 1:
-        return stack
     block = tuple(p._replace(size=p.size * times, block=p.block * times) for p in stack.axes[-1])
     return Traced((*stack.shape[:-1], heads), (*stack.axes[:-1], block))
 

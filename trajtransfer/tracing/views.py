@@ -16,8 +16,8 @@ from trajtransfer.tracing.axis_labels import (
     fixed,
     freeze,
     fresh,
-    inside,
     movable,
+    put_inside,
     resolve,
     size_of,
     split,
@@ -59,7 +59,7 @@ class Folded:
         keep both as they are.
         """
         if self.parts is None and len(self.sizes) == 2:
-            found = inside(self.label, self.sizes[0])
+            found = put_inside(self.label, self.sizes[0])
             if found is not None:
                 return found
         return self.settle()[0]
